@@ -1,0 +1,86 @@
+/**
+ * The seam between the engine and the kernel. What crosses it is a compiled plan, or manifest indexes with keys and
+ * expiries; never a name and never text that a client chose, so that it can become a process boundary.
+ * The real kernel is behind `openKernel`, the fake behind `fakeKernel`; one suite of behaviour runs on both.
+ */
+
+import type { Manifest, Plan } from '../compiler/plan.js';
+import type { Address } from '../net/address.js';
+
+/** Index of a set in the manifest. */
+export type SetIndex = number;
+/** Index of a named object in the manifest. */
+export type ObjectIndex = number;
+
+/**
+ * An element's key in the kernel's form: each part of a concatenation padded to 4 bytes.
+ * In an interval set `keyEnd` is the inclusive upper bound.
+ */
+export interface ElementKey {
+  readonly key: Uint8Array;
+  readonly keyEnd?: Uint8Array;
+}
+
+export type ElementChange =
+  | ({
+      readonly op: 'add';
+      readonly set: SetIndex;
+      /** Absent: permanent. Re-adding an element gives it this timeout. */
+      readonly timeoutMs?: number;
+      /** UTF-8, at most 127 bytes. */
+      readonly comment?: string;
+    } & ElementKey)
+  /** No error when the element isn't there. */
+  | ({ readonly op: 'delete'; readonly set: SetIndex } & ElementKey)
+  | { readonly op: 'flush'; readonly set: SetIndex };
+
+export interface ElementState extends ElementKey {
+  readonly timeoutMs?: number;
+  readonly expiresMs?: number;
+  readonly packets?: bigint;
+  readonly bytes?: bigint;
+  readonly comment?: string;
+}
+
+export interface ObjectState {
+  readonly packets?: bigint;
+  readonly bytes?: bigint;
+  /** Quotas. */
+  readonly limitBytes?: bigint;
+  readonly usedBytes?: bigint;
+}
+
+export interface Kernel {
+  /** Dry run in the kernel (`nft -c`): throws what `load` would throw, changes nothing. */
+  check(plan: Plan, previous: Manifest | undefined): Promise<void>;
+  /**
+   * Brings our tables to the plan in one transaction. Contents of sets without `elements`, counters, quotas and
+   * timeouts stay; what is in `previous` but not in the plan is deleted; nothing else is touched.
+   * @throws PosternError `kernel`, with the policy line that caused it; nothing has changed then.
+   */
+  load(plan: Plan, previous: Manifest | undefined): Promise<void>;
+  /** The manifest whose indexes the calls below mean, after a start without a load. */
+  adopt(manifest: Manifest): Promise<void>;
+  /** Names of our tables, chains, sets and objects as the kernel has them now, to compare with a manifest. */
+  present(): Promise<Presence>;
+
+  /** One transaction: all or nothing. @throws PosternError `full`, `kernel`. */
+  change(changes: readonly ElementChange[]): Promise<void>;
+  /** One element without listing the set. */
+  get(set: SetIndex, key: ElementKey): Promise<ElementState | undefined>;
+  /** All elements, without duplicates. `reset` also zeroes their counters; no count is lost or read twice. */
+  dump(set: SetIndex, options?: { readonly reset?: boolean }): Promise<ElementState[]>;
+  object(object: ObjectIndex, options?: { readonly reset?: boolean }): Promise<ObjectState>;
+
+  /** Deletes the conntrack entries of connections from (or to) an address; answers how many, where the kernel tells. */
+  killStates(address: Address): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Presence {
+  readonly tables: readonly string[];
+  /** `family table name`. */
+  readonly chains: ReadonlySet<string>;
+  readonly sets: ReadonlySet<string>;
+  readonly objects: ReadonlySet<string>;
+}
