@@ -78,9 +78,12 @@ export interface Kernel {
 }
 
 export interface Presence {
-  readonly tables: readonly string[];
+  /** `family name`. */
+  readonly tables: ReadonlySet<string>;
+  /** `family table name` to `type hook priority devices` of a base chain, '' of any other. */
+  readonly chains: ReadonlyMap<string, string>;
   /** `family table name`. */
-  readonly chains: ReadonlySet<string>;
   readonly sets: ReadonlySet<string>;
+  /** `family table kind name`. */
   readonly objects: ReadonlySet<string>;
 }

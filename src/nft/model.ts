@@ -40,7 +40,8 @@ export type Expression =
   | { readonly '^': readonly [Expression, Expression] }
   | { readonly '<<': readonly [Expression, Expression] }
   | { readonly '>>': readonly [Expression, Expression] }
-  | { readonly map: { readonly key: Expression; readonly data: Expression } }
+  /** `data`: '@name' of a map. */
+  | { readonly map: { readonly key: Expression; readonly data: string } | AnonymousMap }
   | { readonly numgen: { readonly mode: 'inc' | 'random'; readonly mod: number; readonly offset?: number } }
   | {
       readonly jhash: {
@@ -132,14 +133,16 @@ export type Statement =
         readonly timeoutMs?: number;
       };
     }
-  | { readonly vmap: { readonly key: Expression; readonly data: Expression } | VerdictMap }
+  /** `data`: '@name' of a verdict map. */
+  | { readonly vmap: { readonly key: Expression; readonly data: string } | VerdictMap }
   | {
       readonly log: {
         readonly group?: number;
         readonly prefix?: string;
         readonly snaplen?: number;
         readonly queueThreshold?: number;
-        readonly level?: string;
+        /** Without a group: the kernel log. */
+        readonly level?: 'emerg' | 'alert' | 'crit' | 'err' | 'warn' | 'notice' | 'info' | 'debug';
       };
     }
   | { readonly fwd: { readonly dev: Expression; readonly family?: 'ip' | 'ip6'; readonly addr?: Expression } }
@@ -149,6 +152,12 @@ export type Statement =
   | { readonly 'ct timeout': string }
   | { readonly synproxy: { readonly mss?: number; readonly wscale?: number; readonly flags?: readonly string[] } }
   | { readonly 'reset tcp option': string };
+
+/** An anonymous map, `ip saddr map { 10.0.0.1 : 80, … }`. */
+export interface AnonymousMap {
+  readonly key: Expression;
+  readonly entries: readonly (readonly [Expression, Expression])[];
+}
 
 /** An anonymous verdict map, `tcp dport vmap { 22 : jump a, … }`. */
 export interface VerdictMap {
