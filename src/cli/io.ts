@@ -1,0 +1,26 @@
+import { once } from 'node:events';
+import type { Io } from './command.js';
+
+/** What a shell reports for a program that SIGPIPE ended. */
+const brokenPipeStatus = 128 + 13;
+
+/** The streams of this process. A reader that goes away (`postern table show x | head`) ends the process quietly. */
+export function processIo(): Io {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === 'EPIPE' ? brokenPipeStatus : 1);
+    });
+  }
+  return {
+    get stdin() {
+      return process.stdin;
+    },
+    async out(text) {
+      if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+    },
+    err(text) {
+      process.stderr.write(text);
+    },
+    env: process.env,
+  };
+}

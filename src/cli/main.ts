@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+/** The entry of `postern`, `iptaccount` and `pftabled-client`. */
+
+import { basename } from 'node:path';
+import { programs } from './commands.js';
+import { processIo } from './io.js';
+import { run } from './run.js';
+
+const called = basename(process.argv[1] ?? 'postern');
+process.exitCode = await run([...(programs[called] ?? []), ...process.argv.slice(2)], processIo());
