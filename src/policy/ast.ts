@@ -29,8 +29,13 @@ export type AddressTerm = Located &
   (
     | { readonly kind: 'range'; readonly range: AddressRange }
     | { readonly kind: 'table'; readonly table: string }
-    /** `lan:network`, `lan:address`. */
-    | { readonly kind: 'interface'; readonly interface: string; readonly part: 'network' | 'address' }
+    /** `lan:network`, `lan:address`; `interface` is the name as written, `device` what the kernel calls it. */
+    | {
+        readonly kind: 'interface';
+        readonly interface: string;
+        readonly device: string;
+        readonly part: 'network' | 'address';
+      }
     /** Any address of this host. */
     | { readonly kind: 'me' }
   );
@@ -78,7 +83,13 @@ export type Match = Located &
     | { readonly word: 'flags'; readonly flags: readonly FlagTest[] | 'any' }
     | { readonly word: 'fragment' | 'short' }
     | { readonly word: 'state'; readonly states: Choice<ConntrackState> }
-    | { readonly word: 'mark'; readonly value: number; readonly mask: number; readonly negated: boolean }
+    | {
+        readonly word: 'mark';
+        readonly of: 'packet' | 'connection';
+        readonly value: number;
+        readonly mask: number;
+        readonly negated: boolean;
+      }
     | { readonly word: 'limit'; readonly rate: Rate; readonly per?: 'source' | 'destination' | 'rule' }
     | { readonly word: 'user' | 'group'; readonly ids: Choice<NumberRange> }
     | { readonly word: 'conns'; readonly count: number; readonly per: 'source' | 'destination' | 'rule' }
