@@ -1,0 +1,26 @@
+/** `npm run bench [-- NAME …]`: all measurements, or those named. Exits 1 when a bound was missed. */
+
+import { type Bench, headingText, rowText } from './bench.js';
+
+const benches: readonly Bench[] = [];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
+if (unknown.length > 0) {
+  console.error(
+    `bench: no such measurement: ${unknown.join(', ')}; there are ${benches.map(({ name }) => name).join(', ')}`,
+  );
+  process.exit(2);
+}
+
+let missed = 0;
+for (const bench of benches) {
+  if (wanted.length > 0 && !wanted.includes(bench.name)) continue;
+  console.log(headingText(bench));
+  for await (const row of bench.run()) {
+    console.log(rowText(row));
+    if (row.met === false) missed += 1;
+  }
+}
+if (missed > 0) console.log(`\n${missed} bounds were missed`);
+process.exit(missed > 0 ? 1 : 0);
