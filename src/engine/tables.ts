@@ -1,13 +1,10 @@
 /** Policy tables at run time: what every source of updates (CLI, REST, pftabled, knocks, scans, fleet) works on. */
 
 import type { Address, Prefix } from '../net/address.js';
+import type { Origin } from '../store/register.js';
 
 /** Who asks; kept with the entry and written to the audit log. */
-export interface Source {
-  readonly kind: 'cli' | 'rest' | 'pftabled' | 'blacklistd' | 'knock' | 'scan' | 'rule' | 'import' | 'policy';
-  /** Peer address, user or client name. */
-  readonly id: string;
-}
+export type Source = Origin;
 
 export interface Entry {
   readonly prefix: Prefix;

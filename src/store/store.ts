@@ -1,0 +1,118 @@
+/**
+ * Durable state. Everything is in memory, packed; the disk holds a journal of registers and a snapshot that bounds it.
+ * `openStore` is the real one; over `memoryDisk` it is the fake. One suite of behaviour runs on both.
+ */
+
+import type { Prefix } from '../net/address.js';
+import type { EntryRegister, Json, Origin, Register, Space } from './register.js';
+
+/** A wish: the store stamps it and makes a register of it. */
+export type Draft =
+  | {
+      readonly kind: 'entry';
+      readonly op: 'add';
+      readonly table: string;
+      readonly prefix: Prefix;
+      readonly not?: boolean;
+      /** Milliseconds since the epoch; absent: permanent. */
+      readonly expiresAt?: number;
+      readonly comment?: string;
+      readonly origin: Origin;
+    }
+  | {
+      readonly kind: 'entry';
+      readonly op: 'delete';
+      readonly table: string;
+      readonly prefix: Prefix;
+      readonly origin: Origin;
+    }
+  | { readonly kind: 'flush'; readonly table: string; readonly origin: Origin }
+  | {
+      readonly kind: 'value';
+      readonly space: Space;
+      readonly key: string;
+      /** Absent: delete. */
+      readonly value?: Json;
+      readonly expiresAt?: number;
+    };
+
+/** An entry that is in force: added, not expired, not flushed. */
+export type LiveEntry = EntryRegister & { readonly op: 'add' };
+
+export interface Store {
+  /** This node's name in the registers it writes. */
+  readonly node: string;
+  status(): StoreStatus;
+
+  /**
+   * Writes one change: all of it or nothing, even across a crash. In memory at once (calls take effect in their order),
+   * durable when the promise resolves; calls that are under way together share one sync.
+   * Answers the function that takes the change back, as a further change, wherever no later one came in between.
+   * @throws PosternError `full` (a bound of the store; nothing was changed), `invalid`.
+   */
+  write(drafts: readonly Draft[]): Promise<Revoke>;
+  /** Joins registers as they are: import, migration, another node. Returns how many of them won. */
+  join(registers: Iterable<Register>): Promise<number>;
+
+  /** Tables that have entries. */
+  tables(): string[];
+  /** Entries in force, in no order; a snapshot that isn't disturbed by changes. */
+  entries(table: string): Iterable<LiveEntry>;
+  entry(table: string, prefix: Prefix): LiveEntry | undefined;
+  /** What the store's last word about a prefix is, also when that is `delete` or expired; flushed counts as unknown. */
+  lastWord(table: string, prefix: Prefix): EntryRegister | undefined;
+  /** Every register, to copy or to export; a stream that tolerates changes while it runs (join makes it right). */
+  registers(): Iterable<Register>;
+  /** Sum of the hashes of the table's registers as fleets compare it, 16 bytes; entries that expired by `expiredAt` don't count. */
+  digest(table: string, expiredAt: number): Uint8Array;
+
+  value(space: Space, key: string): Json | undefined;
+  values(space: Space): Iterable<readonly [key: string, value: Json]>;
+
+  replayWindow(protocol: string): ReplayWindow;
+  sequence(name: string): Sequence;
+
+  /** The wall clock was stepped by so much: expiries move with it, so that what is left of each entry stays. */
+  clockStepped(stepMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type Revoke = () => Promise<void>;
+
+/** Guards a signed protocol without counters: a message is taken once. */
+export interface ReplayWindow {
+  /**
+   * Answers whether the message is new. The answer is decided in the order of calls; when it is true it is on disk.
+   * @param mark at least 16 bytes of a digest over the whole message
+   * @param expiresAt when the protocol's own clock check begins to refuse the message, ms since the epoch
+   * @throws PosternError `busy` at the bound, `system` when it can't be made durable: the message must be refused then.
+   */
+  admit(mark: Uint8Array, expiresAt: number): Promise<boolean>;
+  /**
+   * Messages dated before this (ms since the epoch) must be refused: what was taken before it isn't known,
+   * because the store was lost. Absent when nothing was lost.
+   */
+  readonly notBefore: number | undefined;
+}
+
+/** Guards a signed protocol with a counter: each number is greater than all before. */
+export interface Sequence {
+  readonly current: bigint | undefined;
+  /** True when the number is new, and then it is on disk. Throws as `ReplayWindow.admit`. */
+  advance(number: bigint): Promise<boolean>;
+}
+
+export interface StoreStatus {
+  /** `memory`: the disk can't be written; changes take effect and are lost with the process. */
+  readonly mode: 'durable' | 'memory';
+  /** Why it isn't durable, or what was found and set aside at start; for people. */
+  readonly notices: readonly string[];
+  readonly entries: number;
+  readonly tombstones: number;
+  readonly marks: number;
+  readonly journalBytes: number;
+  readonly snapshotBytes: number;
+  /** Syncs so far, and how long the slowest recent one took. */
+  readonly syncs: number;
+  readonly slowestSyncMs: number;
+}
