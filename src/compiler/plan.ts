@@ -1,6 +1,6 @@
 /** What a policy compiles to: the ruleset, an index of what in it is alive, and what the daemon has to do for it. */
 
-import type { Family } from '../net/address.js';
+import type { AddressRange, Family } from '../net/address.js';
 import type { Origin, Ruleset, TableFamily } from '../nft/model.js';
 
 /** What a set is for. Hot paths find sets by this, never by name. */
@@ -85,9 +85,41 @@ export interface Note {
   readonly message: string;
 }
 
+/** An entry that stands in the policy (or in a list that it names). Permanent. */
+export interface PlanEntry {
+  readonly range: AddressRange;
+  readonly not: boolean;
+  readonly origin: Origin;
+}
+
+/**
+ * A table of the policy. Its entries aren't part of the ruleset: the engine flattens them together with the live ones.
+ */
+export interface PlanTable {
+  readonly name: string;
+  /** Of entries that are added without one; permanent when absent. */
+  readonly timeoutMs?: number;
+  /** Bound on hosts, and on prefixes, per family. */
+  readonly size: number;
+  readonly counters: boolean;
+  readonly backend: 'nft' | 'ipset';
+  readonly entries: readonly PlanEntry[];
+  readonly origin: Origin;
+}
+
+export interface PlanAccount {
+  readonly name: string;
+  readonly networks: readonly AddressRange[];
+  /** Bound on addresses per family and direction. */
+  readonly size: number;
+  readonly origin: Origin;
+}
+
 export interface Plan {
   readonly ruleset: Ruleset;
   readonly manifest: Manifest;
+  readonly tables: readonly PlanTable[];
+  readonly accounts: readonly PlanAccount[];
   readonly duties: readonly Duty[];
   /** Which recipe was chosen where, for `compile --explain`. */
   readonly notes: readonly Note[];

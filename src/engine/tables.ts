@@ -30,15 +30,17 @@ export interface ChangeCount {
   readonly deleted: number;
   /** Already as asked. */
   readonly unchanged: number;
+  /** Not done because the policy itself says otherwise of the same prefix: edit the policy to change it. */
+  readonly refused: number;
 }
 
 export interface TableSummary {
   readonly name: string;
   readonly timeoutMs?: number;
+  /** Bound on hosts, and on prefixes, per family. */
   readonly size: number;
   readonly hosts: number;
   readonly prefixes: number;
-  /** May sources other than the policy change it? A table whose entries stand in the policy can still be added to. */
   readonly backend: 'nft' | 'ipset';
 }
 
@@ -51,15 +53,23 @@ export interface TestResult {
 /**
  * All methods throw PosternError: `not-found` (no such table), `invalid`, `full`, `kernel`. A change that was
  * acknowledged is in the kernel (and in the store, when there is one).
+ *
+ * Of one prefix there is one entry, with or without `not`; adding it again gives it the new timeout and comment. Of
+ * all entries that cover an address the longest decides. What stands in the policy can't be changed here: an opposite
+ * entry of the same prefix and the deletion of a policy's entry are counted as `refused`.
  */
 export interface Tables {
-  list(): TableSummary[];
+  list(): Promise<TableSummary[]>;
   add(table: string, entries: readonly Entry[], source: Source): Promise<ChangeCount>;
   delete(table: string, prefixes: readonly Prefix[], source: Source): Promise<ChangeCount>;
-  /** The table holds exactly these entries afterwards; never a moment without either the old or the new. */
+  /**
+   * The table holds exactly these entries and the policy's afterwards. No address that is in the table before and
+   * after is ever out of it, none that is in neither is ever in it. Entries that others add meanwhile stay.
+   */
   replace(table: string, entries: readonly Entry[], source: Source): Promise<ChangeCount>;
+  /** Deletes all but the policy's own entries. */
   flush(table: string, source: Source): Promise<ChangeCount>;
-  /** In address order; a snapshot that isn't disturbed by changes. */
-  show(table: string): Iterable<EntryView>;
-  test(table: string, address: Address): TestResult;
+  /** In address order, IPv4 first; a snapshot that isn't disturbed by changes. Counters come with tables that have them. */
+  show(table: string): Promise<Iterable<EntryView>>;
+  test(table: string, address: Address): Promise<TestResult>;
 }

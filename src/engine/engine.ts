@@ -1,0 +1,82 @@
+/**
+ * What the daemon, the API, the CLI and the services work with: tables, accounts and the policy over one kernel.
+ * It keeps the kernel as the policy and the live entries say, and tells what happens.
+ */
+
+import type { EventEmitter } from 'node:events';
+import type { Family } from '../net/address.js';
+import type { Accounts } from './accounts.js';
+import type { PolicyControl, PolicyDiff } from './policy-control.js';
+import type { ChangeCount, Source, Tables } from './tables.js';
+
+/** What `events` emits: name to arguments. */
+export interface EngineEvents {
+  /** Entries were changed by a source, or have expired (`deleted` counts them; the source is then absent). */
+  table: [{ readonly table: string; readonly source?: Source; readonly count: ChangeCount }];
+  policy: [{ readonly what: 'applied' | 'confirmed' | 'rolled-back'; readonly diff: PolicyDiff }];
+  /** Someone else changed what is ours. */
+  drift: [
+    {
+      readonly what: 'found' | 'repaired' | 'failed';
+      /** What was missing, foreign or different, for people. */
+      readonly detail: string;
+      /** From the first sign until it was repaired. */
+      readonly repairMs?: number;
+    },
+  ];
+  /** Something failed in the background; the engine goes on. */
+  trouble: [{ readonly error: Error }];
+}
+
+/** Fill of one kernel set of a table. */
+export interface TableFill {
+  readonly table: string;
+  readonly tier: 'hosts' | 'prefixes';
+  readonly family: Family;
+  readonly elements: number;
+  readonly size: number;
+}
+
+export interface EngineMetrics {
+  readonly fills: readonly TableFill[];
+  /** Entries added, changed, deleted, by table and kind of source. */
+  readonly changes: readonly {
+    readonly table: string;
+    readonly source: Source['kind'];
+    readonly op: 'add' | 'change' | 'delete';
+    readonly count: number;
+  }[];
+  /** Entries that have expired, by table. */
+  readonly expired: readonly { readonly table: string; readonly count: number }[];
+  /** Requests that found a table full, by table. */
+  readonly full: readonly { readonly table: string; readonly count: number }[];
+  readonly drift: {
+    readonly found: number;
+    readonly repaired: number;
+    readonly failed: number;
+    /** Of all repairs together. */
+    readonly repairMs: number;
+  };
+  readonly policy: {
+    readonly applied: number;
+    readonly failed: number;
+    readonly rolledBack: number;
+    /** Milliseconds since the epoch. */
+    readonly appliedAt?: number;
+  };
+}
+
+export interface Engine {
+  readonly tables: Tables;
+  readonly accounts: Accounts;
+  readonly policy: PolicyControl;
+  readonly events: EventEmitter<EngineEvents>;
+  metrics(): Promise<EngineMetrics>;
+  /**
+   * Takes over what is in the kernel, then applies the policy file; nothing in the kernel is lost.
+   * @throws PosternError `policy`, `kernel`, `system`.
+   */
+  start(): Promise<void>;
+  /** Finishes what was asked for and leaves the kernel as it is. */
+  stop(): Promise<void>;
+}
