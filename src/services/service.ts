@@ -1,0 +1,54 @@
+/**
+ * What the daemon runs beside the engine: each a small unit with start and stop, made from a section of the policy.
+ * The daemon's main thread is in the network namespace that the policy is for before any service is made.
+ */
+
+import type { Engine } from '../engine/engine.js';
+import type { Policy } from '../policy/ast.js';
+import type { Store } from '../store/store.js';
+
+export interface Log {
+  info(message: string, facts?: LogFacts): void;
+  warn(message: string, facts?: LogFacts): void;
+  error(message: string, facts?: LogFacts): void;
+}
+
+/** Further facts of an event, for the JSON form. The message says what people need. */
+export type LogFacts = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** A family of time series, named as Prometheus asks: base units, counters end in `_total`. */
+export interface MetricFamily {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge';
+  /** The number of label sets is bounded by whoever makes them. */
+  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+}
+
+export interface Service {
+  /** @throws PosternError when it can't do what the policy asks; nothing is left running then. */
+  start(): Promise<void>;
+  /** Finishes what it has taken in. */
+  stop(): Promise<void>;
+  /** One line for `postern status`: `udp 0.0.0.0:56789, tables spammer bruteforce`. */
+  status(): string;
+  metrics?(): readonly MetricFamily[];
+}
+
+export interface ServiceContext {
+  readonly engine: Engine;
+  /** Absent when the daemon runs without a state directory. */
+  readonly store?: Store;
+  readonly log: Log;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** How the daemon makes a service. After a reload the service is made anew when its section has changed. */
+export interface ServiceKind<Section = unknown> {
+  /** In logs, metrics and `postern status`. */
+  readonly name: string;
+  /** The part of the policy that it is made from; undefined: the policy doesn't ask for it. */
+  section(policy: Policy): Section | undefined;
+  create(section: Section, context: ServiceContext): Service;
+}
