@@ -21,7 +21,9 @@ export interface MetricFamily {
   readonly name: string;
   readonly help: string;
   readonly type: 'counter' | 'gauge';
-  /** The number of label sets is bounded by whoever makes them. */
+  /** Names of the labels; all samples have them all. */
+  readonly labels: readonly string[];
+  /** Bounded in number by whoever makes them. A counter's value only grows while the process lives. */
   readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
 }
 
