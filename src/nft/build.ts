@@ -74,7 +74,10 @@ export const concat = (...parts: readonly Expression[]): Expression =>
   parts.length === 1 && parts[0] !== undefined ? parts[0] : { concat: parts };
 
 export const and = (left: Expression, right: Expression): Expression => ({ '&': [left, right] });
-export const or = (left: Expression, right: Expression): Expression => ({ '|': [left, right] });
+/** All bits of the parts: `or('syn', 'ack')` of flags, `or(ct('mark'), 0x1)` of numbers. */
+export const or = (left: Expression, right: Expression, ...more: readonly Expression[]): Expression => ({
+  '|': [left, right, ...more],
+});
 export const xor = (left: Expression, right: Expression): Expression => ({ '^': [left, right] });
 export const shiftLeft = (left: Expression, bits: number): Expression => ({ '<<': [left, bits] });
 export const shiftRight = (left: Expression, bits: number): Expression => ({ '>>': [left, bits] });
@@ -100,6 +103,9 @@ export const match = (left: Expression, right: Expression, op: MatchOperator = '
   match: { op, left, right },
 });
 export const matchNot = (left: Expression, right: Expression): Statement => match(left, right, '!=');
+
+/** True when any of the named bits is set: `ct status dnat`, `ct state established,related`. */
+export const matchAny = (left: Expression, names: readonly string[]): Statement => match(left, { set: names }, 'in');
 
 /** True when the bits under `mask` are `value`: `ct mark & 0x200 == 0x200`. */
 export const matchBits = (left: Expression, mask: Expression, value: Expression, op: '==' | '!=' = '=='): Statement =>

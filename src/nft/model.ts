@@ -35,9 +35,9 @@ export type Expression =
   | { readonly range: readonly [Expression, Expression] }
   | { readonly prefix: { readonly addr: Expression; readonly len: number } }
   | { readonly concat: readonly Expression[] }
-  | { readonly '&': readonly [Expression, Expression] }
-  | { readonly '|': readonly [Expression, Expression] }
-  | { readonly '^': readonly [Expression, Expression] }
+  | { readonly '&': readonly [Expression, Expression, ...Expression[]] }
+  | { readonly '|': readonly [Expression, Expression, ...Expression[]] }
+  | { readonly '^': readonly [Expression, Expression, ...Expression[]] }
   | { readonly '<<': readonly [Expression, Expression] }
   | { readonly '>>': readonly [Expression, Expression] }
   /** `data`: '@name' of a map. */

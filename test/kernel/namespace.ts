@@ -11,7 +11,10 @@
 import { spawnSync } from 'node:child_process';
 import { execa, type Options, type ResultPromise } from 'execa';
 
-/** Whatever can run something when it ends: a TestContext, or a suite's `{ after }` from node:test. */
+/**
+ * What runs something when it ends: a TestContext, or `{ after }` of node:test for a whole file. The latter only at the
+ * top of the file: inside of `before` it means the end of that hook.
+ */
 export interface Scope {
   after(end: () => Promise<void>): void;
 }
