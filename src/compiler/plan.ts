@@ -1,33 +1,18 @@
 /** What a policy compiles to: the ruleset, an index of what in it is alive, and what the daemon has to do for it. */
 
-import type { AddressRange, Family } from '../net/address.js';
+import type { Duty, MarkField, ObjectRole, SetRole } from '../extensions/roles.js';
+import type { AddressRange } from '../net/address.js';
 import type { Origin, Ruleset, TableFamily } from '../nft/model.js';
 
-/** What a set is for. Hot paths find sets by this, never by name. */
-export type SetRole =
-  /** Hosts of a policy table: hash, timeouts, changed one by one. */
-  | { readonly kind: 'table'; readonly tier: 'hosts' | 'prefixes'; readonly table: string; readonly family: Family }
-  | {
-      readonly kind: 'account';
-      readonly account: string;
-      readonly direction: 'source' | 'destination';
-      readonly family: Family;
-    }
-  /** Addresses or networks of a device, kept by the link watcher. */
-  | {
-      readonly kind: 'interface';
-      readonly device: string;
-      readonly part: 'network' | 'address';
-      readonly family: Family;
-    }
-  /** State that only rules touch, or that an extension's duty keeps. */
-  | { readonly kind: 'extension'; readonly extension: string; readonly name: string; readonly purpose: string };
+export type { Duty, MarkField, ObjectRole, SetRole } from '../extensions/roles.js';
 
 export interface ManifestSet {
   readonly table: TableFamily;
   readonly name: string;
   /** nft type names of the key's parts. */
   readonly key: readonly string[];
+  /** Of a map: nft type names of the value's parts. */
+  readonly data?: readonly string[];
   readonly interval: boolean;
   readonly timeout: boolean;
   readonly counter: boolean;
@@ -37,27 +22,11 @@ export interface ManifestSet {
   readonly role: SetRole;
 }
 
-export type ObjectRole =
-  /** Packets that found the account's set full. */
-  | { readonly kind: 'account-overflow'; readonly account: string; readonly family: Family }
-  /** An account of 0.0.0.0/0 or ::/0: one counter. */
-  | { readonly kind: 'account-total'; readonly account: string; readonly family: Family }
-  | { readonly kind: 'rule'; readonly name: string; readonly origin: Origin }
-  | { readonly kind: 'extension'; readonly extension: string; readonly name: string; readonly purpose: string };
-
 export interface ManifestObject {
   readonly table: TableFamily;
   readonly kind: 'counter' | 'quota' | 'limit' | 'ct helper' | 'ct timeout';
   readonly name: string;
   readonly role: ObjectRole;
-}
-
-/** What the daemon does for a rule, as data; `kind` names the service that takes it. */
-export interface Duty {
-  readonly kind: string;
-  readonly name: string;
-  readonly nflogGroup?: number;
-  readonly spec: unknown;
 }
 
 /**
@@ -78,6 +47,9 @@ export interface Manifest {
     /** `type hook priority devices` of a base chain. */
     readonly base?: string;
   }[];
+  /** Mark bits and NFLOG groups that were given out; the next compilation gives out the same ones. */
+  readonly marks: readonly MarkField[];
+  readonly groups: readonly { readonly owner: string; readonly group: number }[];
 }
 
 export interface Note {

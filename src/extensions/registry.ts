@@ -1,0 +1,46 @@
+/** All extensions, and the words that they add to the policy. */
+
+import type { Vocabulary } from '../policy/vocabulary.js';
+import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from './extension.js';
+
+export const extensions: readonly Extension[] = [];
+
+/** The words of the extensions, for `parsePolicy`. */
+export function vocabularyOf(from: readonly Extension[]): Vocabulary {
+  return {
+    matches: from.flatMap(({ matches = [] }) => matches.map(({ word }) => word)),
+    actions: from.flatMap(({ actions = [] }) => actions.map(({ word }) => word)),
+    sections: from.flatMap(({ sections = [] }) => sections.map(({ word }) => word)),
+  };
+}
+
+export const vocabulary: Vocabulary = vocabularyOf(extensions);
+
+/** Finds the compiler of a word. */
+export interface Words {
+  match(name: string): MatchCompiler;
+  action(name: string): ActionCompiler;
+  section(name: string): SectionCompiler | undefined;
+}
+
+/** @throws Error for a word that no extension has: the policy was read with another vocabulary. */
+export function wordsOf(from: readonly Extension[]): Words {
+  const matches = index(from.flatMap(({ matches = [] }) => matches));
+  const actions = index(from.flatMap(({ actions = [] }) => actions));
+  const sections = index(from.flatMap(({ sections = [] }) => sections));
+  return {
+    match: (name) => found(matches, name),
+    action: (name) => found(actions, name),
+    section: (name) => sections.get(name),
+  };
+}
+
+function index<C extends { readonly word: { readonly name: string } }>(compilers: readonly C[]): Map<string, C> {
+  return new Map(compilers.map((compiler) => [compiler.word.name, compiler]));
+}
+
+function found<C>(compilers: ReadonlyMap<string, C>, name: string): C {
+  const compiler = compilers.get(name);
+  if (compiler === undefined) throw new Error(`no extension has the word ${name}`);
+  return compiler;
+}

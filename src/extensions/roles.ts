@@ -1,0 +1,69 @@
+/** What generated objects are for, and what the daemon does for them: the daemon finds both by this, never by name. */
+
+import type { Family } from '../net/address.js';
+import type { Origin } from '../nft/model.js';
+
+/** What a set is for. */
+export type SetRole =
+  /** A policy table. Hosts: hash, timeouts, changed one by one. Prefixes: intervals, flattened by the engine. */
+  | { readonly kind: 'table'; readonly tier: 'hosts' | 'prefixes'; readonly table: string; readonly family: Family }
+  | {
+      readonly kind: 'account';
+      readonly account: string;
+      readonly direction: 'source' | 'destination';
+      readonly family: Family;
+      /** A large account is spread over several sets, from 0; an address is in one of them. */
+      readonly shard?: number;
+    }
+  /** Addresses or networks of a device, kept by the link watcher. */
+  | {
+      readonly kind: 'interface';
+      readonly device: string;
+      readonly part: 'network' | 'address';
+      readonly family: Family;
+    }
+  /** What a rule remembers: `flush` of a log's set lets it speak again. */
+  | { readonly kind: 'rule'; readonly rule: string; readonly word: 'log' | 'limit' | 'conns'; readonly family?: Family }
+  /** State of an extension's own. */
+  | {
+      readonly kind: 'extension';
+      readonly extension: string;
+      readonly name: string;
+      readonly purpose: string;
+      readonly family?: Family;
+    };
+
+export type ObjectRole =
+  /** Packets that found a set full, by the set's role. */
+  | { readonly kind: 'overflow'; readonly of: SetRole }
+  /** An account of 0.0.0.0/0 or ::/0: one counter. */
+  | { readonly kind: 'account-total'; readonly account: string; readonly family: Family }
+  /** Packets that a rule of the policy took; `rule` is its name or its place. */
+  | {
+      readonly kind: 'rule';
+      readonly rule: string;
+      readonly chain: string;
+      /** The rule as it stands in the policy. */
+      readonly text: string;
+      readonly origin: Origin;
+    }
+  | { readonly kind: 'extension'; readonly extension: string; readonly name: string; readonly purpose: string };
+
+/** What the daemon does for a rule or a section, as data; `kind` names the service that takes it. */
+export interface Duty {
+  readonly kind: string;
+  readonly name: string;
+  /** The group in which the packets that it thinks about arrive as copies. */
+  readonly nflogGroup?: number;
+  readonly spec: unknown;
+}
+
+/** Bits of the packet's or the connection's mark that belong to one owner. */
+export interface MarkField {
+  readonly of: 'packet' | 'connection';
+  readonly owner: string;
+  readonly shift: number;
+  readonly bits: number;
+  /** All bits of the field. */
+  readonly mask: number;
+}
