@@ -1,0 +1,223 @@
+/** Element changes as one nf_tables transaction, and a refusal of the kernel back to the changes it means. Pure. */
+
+import type { Manifest, ManifestSet } from '../compiler/plan.js';
+import { PosternError } from '../errors.js';
+import { FLAG, MessageWriter } from '../wire/netlink.js';
+import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
+import { NFT } from '../wire/nftables.js';
+import {
+  MAX_COMMENT_BYTES,
+  type SetAddress,
+  type WireElement,
+  writeElements,
+  writeSetRequest,
+} from '../wire/nftables-elements.js';
+import type { ElementChange, ElementKey, SetIndex } from './kernel.js';
+
+/** What this kernel can do with elements; found out by the probe. */
+export interface ElementFeatures {
+  /** DESTROYSETELEM: delete if present (6.3). */
+  readonly destroy: boolean;
+  /** Adding an element again sets its timeout (6.12). */
+  readonly updateTimeout: boolean;
+}
+
+/** A set as the wire needs it. */
+export interface SetTarget extends SetAddress {
+  readonly index: SetIndex;
+  readonly of: ManifestSet;
+  /** Intervals as start and end elements; a concatenation with intervals has KEY_END instead. */
+  readonly pairs: boolean;
+}
+
+/** @throws PosternError `not-found` when the manifest has no such set. */
+export function setTarget(manifest: Manifest, index: SetIndex): SetTarget {
+  const of = manifest.sets[index];
+  if (of === undefined) throw new PosternError('not-found', `set ${index}: the manifest has ${manifest.sets.length}`);
+  const table = manifest.tables.find(({ family }) => family === of.table);
+  if (table === undefined) throw new PosternError('internal', `set ${of.name}: the manifest has no ${of.table} table`);
+  return {
+    index,
+    of,
+    family: NFPROTO[of.table],
+    table: table.name,
+    set: of.name,
+    pairs: of.interval && of.key.length === 1,
+  };
+}
+
+/** A run of changes that one message carries. */
+interface Run {
+  readonly seq: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface ElementBatch {
+  readonly bytes: Buffer;
+  /** Which changes the kernel refused by refusing the message of this number; undefined: the batch as a whole. */
+  changesOf(seq: number): { readonly from: number; readonly to: number } | undefined;
+  /** The next free sequence number. */
+  readonly nextSeq: number;
+}
+
+export interface BatchOptions {
+  readonly features: ElementFeatures;
+  readonly firstSeq: number;
+  /** One change per message, so that each refusal names its change. */
+  readonly separate?: boolean;
+}
+
+type Step = { readonly type: number; readonly flags: number };
+const ADD: Step = { type: NFT.NEWSETELEM, flags: FLAG.CREATE };
+const DELETE: Step = { type: NFT.DELSETELEM, flags: 0 };
+const DESTROY: Step = { type: NFT.DESTROYSETELEM, flags: 0 };
+
+/**
+ * Encodes changes in their order.
+ * @throws PosternError `invalid` for a change that its set can't take, `not-found` for an unknown set.
+ */
+export function elementBatch(
+  manifest: Manifest,
+  changes: readonly ElementChange[],
+  { features, firstSeq, separate = false }: BatchOptions,
+): ElementBatch {
+  const writer = new MessageWriter(4096 + Math.min(changes.length, 100_000) * 40);
+  const runs: Run[] = [];
+  let seq = firstSeq;
+  let lastAt = 0;
+  writeBatchBegin(writer, seq++);
+  for (let from = 0; from < changes.length; ) {
+    const first = changes[from] as ElementChange;
+    const to = separate ? from + 1 : endOfRun(changes, from);
+    const target = setTarget(manifest, first.set);
+    const started = seq;
+    for (const step of stepsOf(first, features)) {
+      if (first.op === 'flush') {
+        lastAt = writer.length;
+        writeSetRequest(writer, step.type, step.flags, seq++, target);
+        continue;
+      }
+      const elements = wireElements(target, changes, from, to, step);
+      for (let next = 0; next < elements.length; ) {
+        lastAt = writer.length;
+        next = writeElements(writer, step.type, step.flags, seq++, target, elements, next);
+      }
+    }
+    for (let used = started; used < seq; used++) runs.push({ seq: used, from, to });
+    from = to;
+  }
+  // Only here: older kernels don't acknowledge BATCH_END, and thousands of acknowledgements overflow the socket.
+  if (lastAt > 0) writer.addFlags(lastAt, FLAG.ACK);
+  writeBatchEnd(writer, seq++);
+  const base = firstSeq + 1;
+  return { bytes: writer.finish(), nextSeq: seq, changesOf: (failed) => runs[failed - base] };
+}
+
+/** Changes of one kind to one set share messages. */
+function endOfRun(changes: readonly ElementChange[], from: number): number {
+  const { op, set } = changes[from] as ElementChange;
+  let to = from + 1;
+  while (op !== 'flush' && to < changes.length && changes[to]?.op === op && changes[to]?.set === set) to++;
+  return to;
+}
+
+/**
+ * Without DESTROYSETELEM a delete is made sure of by an add before it, without updates an add by a delete before it;
+ * within a transaction nobody sees the steps between.
+ */
+function stepsOf(change: ElementChange, features: ElementFeatures): readonly Step[] {
+  if (change.op === 'flush') return [DELETE];
+  const remove = features.destroy ? [DESTROY] : [ADD, DELETE];
+  if (change.op === 'delete') return remove;
+  return features.updateTimeout ? [ADD] : [...remove, ADD];
+}
+
+function wireElements(
+  target: SetTarget,
+  changes: readonly ElementChange[],
+  from: number,
+  to: number,
+  step: Step,
+): WireElement[] {
+  const elements: WireElement[] = [];
+  for (let index = from; index < to; index++) {
+    const change = changes[index] as Exclude<ElementChange, { op: 'flush' }>;
+    assertKey(target, change);
+    const element = step === ADD && change.op === 'add' ? addition(target, change) : { key: change.key };
+    pushElement(elements, target, change, element);
+  }
+  return elements;
+}
+
+function addition(target: SetTarget, change: Extract<ElementChange, { op: 'add' }>): WireElement {
+  const { key, timeoutMs, comment } = change;
+  if (timeoutMs !== undefined && !target.of.timeout) {
+    throw new PosternError('invalid', `set ${target.set}: its elements have no timeout`);
+  }
+  if (timeoutMs !== undefined && !(Number.isSafeInteger(timeoutMs) && timeoutMs > 0)) {
+    throw new PosternError('invalid', `set ${target.set}: a timeout of ${timeoutMs} ms`);
+  }
+  if (comment !== undefined && Buffer.byteLength(comment) > MAX_COMMENT_BYTES) {
+    throw new PosternError('invalid', `set ${target.set}: a comment has at most ${MAX_COMMENT_BYTES} bytes`);
+  }
+  return {
+    key,
+    // 0 makes a timed element permanent again and overrides the set's default.
+    ...(target.of.timeout ? { timeoutMs: timeoutMs ?? 0 } : {}),
+    ...(comment === undefined ? {} : { comment }),
+  };
+}
+
+function pushElement(elements: WireElement[], target: SetTarget, { key, keyEnd }: ElementKey, element: WireElement) {
+  if (!target.of.interval) {
+    elements.push(element);
+    return;
+  }
+  if (!target.pairs) {
+    elements.push({ ...element, keyEnd: keyEnd ?? key });
+    return;
+  }
+  elements.push(element);
+  const behind = successor(keyEnd ?? key);
+  if (behind !== undefined) elements.push({ key: behind, intervalEnd: true });
+}
+
+/** @throws PosternError `invalid` when the set can't hold such a key. */
+export function assertKey(target: SetTarget, { key, keyEnd }: ElementKey): void {
+  if (key.length === 0 || key.length > MAX_KEY_BYTES) {
+    throw new PosternError('invalid', `set ${target.set}: a key of ${key.length} bytes`);
+  }
+  if (keyEnd === undefined) return;
+  if (!target.of.interval && Buffer.compare(key, keyEnd) !== 0) {
+    throw new PosternError('invalid', `set ${target.set}: it holds single values, no intervals`);
+  }
+  if (keyEnd.length !== key.length) {
+    throw new PosternError('invalid', `set ${target.set}: an interval from ${key.length} to ${keyEnd.length} bytes`);
+  }
+}
+
+/** NFT_DATA_VALUE_MAXLEN. */
+const MAX_KEY_BYTES = 64;
+
+/** The value behind a key; undefined behind the last one. */
+export function successor(key: Uint8Array): Uint8Array | undefined {
+  const next = Uint8Array.from(key);
+  for (let index = next.length - 1; index >= 0; index--) {
+    const byte = ((next[index] as number) + 1) & 0xff;
+    next[index] = byte;
+    if (byte !== 0) return next;
+  }
+  return undefined;
+}
+
+/** The value before a key; undefined before the first one. */
+export function predecessor(key: Uint8Array): Uint8Array | undefined {
+  const previous = Uint8Array.from(key);
+  for (let index = previous.length - 1; index >= 0; index--) {
+    const byte = previous[index] as number;
+    previous[index] = (byte - 1) & 0xff;
+    if (byte !== 0) return previous;
+  }
+  return undefined;
+}

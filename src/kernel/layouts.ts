@@ -1,0 +1,188 @@
+/**
+ * Every C function and struct layout that Postern uses, in one place: a wrong offset here crashes the process.
+ * Structs are plain buffers; the offsets are those of 64-bit Linux (x86-64, arm64, riscv64; glibc and musl).
+ *
+ * | Struct | Bytes | Fields (offset) |
+ * |---|---|---|
+ * | sockaddr_nl | 12 | family u16 (0), port u32 (4), groups u32 (8) |
+ * | sockaddr_in | 16 | family u16 (0), port u16be (2), address 4 bytes (4) |
+ * | sockaddr_in6 | 28 | family u16 (0), port u16be (2), flow u32be (4), address 16 bytes (8), scope u32 (24) |
+ * | iovec | 16 | base pointer (0), length u64 (8) |
+ * | msghdr | 56 | name pointer (0), name length u32 (8), iov pointer (16), iov count u64 (24), control pointer (32), control length u64 (40), flags i32 (48) |
+ * | mmsghdr | 64 | msghdr (0), bytes sent or received u32 (56) |
+ * | cmsghdr | 16 | length u64 with the header (0), level i32 (8), type i32 (12); data behind it, the next at a multiple of 8 |
+ * | pollfd | 8 | fd i32 (0), events i16 (4), revents i16 (6) |
+ * | timeval | 16 | seconds i64 (0), microseconds i64 (8) |
+ */
+
+import { endianness } from 'node:os';
+import koffi from 'koffi';
+import { PosternError } from '../errors.js';
+
+export const SOCKADDR_NL = { BYTES: 12, FAMILY: 0, PORT: 4, GROUPS: 8 } as const;
+export const SOCKADDR_IN = { BYTES: 16, FAMILY: 0, PORT: 2, ADDRESS: 4 } as const;
+export const SOCKADDR_IN6 = { BYTES: 28, FAMILY: 0, PORT: 2, FLOW: 4, ADDRESS: 8, SCOPE: 24 } as const;
+export const IOVEC = { BYTES: 16, BASE: 0, LENGTH: 8 } as const;
+export const MSGHDR = {
+  BYTES: 56,
+  NAME: 0,
+  NAME_LENGTH: 8,
+  IOV: 16,
+  IOV_COUNT: 24,
+  CONTROL: 32,
+  CONTROL_LENGTH: 40,
+  FLAGS: 48,
+} as const;
+export const MMSGHDR = { BYTES: 64, HEADER: 0, LENGTH: 56 } as const;
+export const CMSGHDR = { BYTES: 16, LENGTH: 0, LEVEL: 8, TYPE: 12, ALIGNMENT: 8 } as const;
+export const POLLFD = { BYTES: 8, FD: 0, EVENTS: 4, REVENTS: 6 } as const;
+export const TIMEVAL = { BYTES: 16, SECONDS: 0, MICROSECONDS: 8 } as const;
+
+export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
+export const SOCK = { DGRAM: 2, RAW: 3, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
+export const NETLINK_PROTOCOL = { ROUTE: 0, NETFILTER: 12 } as const;
+export const IPPROTO_RAW = 255;
+export const SOL = { SOCKET: 1, NETLINK: 270 } as const;
+export const SO = {
+  SNDBUF: 7,
+  RCVBUF: 8,
+  PASSCRED: 16,
+  RCVTIMEO: 20,
+  SNDBUFFORCE: 32,
+  RCVBUFFORCE: 33,
+  MEMINFO: 55,
+} as const;
+/** SO_MEMINFO answers nine u32; this is the place of the drop count. */
+export const MEMINFO = { BYTES: 36, DROPS: 32 } as const;
+export const NETLINK_OPTION = { ADD_MEMBERSHIP: 1, NO_ENOBUFS: 5, CAP_ACK: 10, EXT_ACK: 11, STRICT_CHECK: 12 } as const;
+export const MSG = { CTRUNC: 8, TRUNC: 0x20, DONTWAIT: 0x40, CMSG_CLOEXEC: 0x40000000 } as const;
+export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16 } as const;
+export const O_RDONLY = 0;
+export const O_CLOEXEC = 0o2000000;
+export const CLONE_NEWNET = 0x40000000;
+export const EFD = { NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
+
+// Symbols of the process itself: glibc and musl alike, without a file name that differs between them.
+const library = koffi.load(null);
+
+type Pointer = Buffer | bigint | null;
+
+/** The C library's functions; a negative answer is an error whose number is `koffi.errno()`. */
+export const libc = {
+  socket: library.func('int socket(int, int, int)') as (domain: number, type: number, protocol: number) => number,
+  bind: library.func('int bind(int, void *, uint32_t)') as (fd: number, address: Buffer, bytes: number) => number,
+  getsockname: library.func('int getsockname(int, void *, void *)') as (
+    fd: number,
+    address: Buffer,
+    bytes: Buffer,
+  ) => number,
+  getpeername: library.func('int getpeername(int, void *, void *)') as (
+    fd: number,
+    address: Buffer,
+    bytes: Buffer,
+  ) => number,
+  setsockopt: library.func('int setsockopt(int, int, int, void *, uint32_t)') as (
+    fd: number,
+    level: number,
+    name: number,
+    value: Buffer,
+    bytes: number,
+  ) => number,
+  getsockopt: library.func('int getsockopt(int, int, int, void *, void *)') as (
+    fd: number,
+    level: number,
+    name: number,
+    value: Buffer,
+    bytes: Buffer,
+  ) => number,
+  send: library.func('long send(int, void *, size_t, int)') as (
+    fd: number,
+    data: Uint8Array,
+    bytes: number,
+    flags: number,
+  ) => number,
+  recv: library.func('long recv(int, void *, size_t, int)') as (
+    fd: number,
+    data: Pointer,
+    bytes: number,
+    flags: number,
+  ) => number,
+  recvmsg: library.func('long recvmsg(int, void *, int)') as (fd: number, message: Pointer, flags: number) => number,
+  sendmmsg: library.func('int sendmmsg(int, void *, uint32_t, int)') as (
+    fd: number,
+    messages: Pointer,
+    count: number,
+    flags: number,
+  ) => number,
+  poll: library.func('int poll(void *, unsigned long, int)') as (
+    fds: Buffer,
+    count: number,
+    timeoutMs: number,
+  ) => number,
+  eventfd: library.func('int eventfd(uint32_t, int)') as (initial: number, flags: number) => number,
+  read: library.func('long read(int, void *, size_t)') as (fd: number, data: Buffer, bytes: number) => number,
+  write: library.func('long write(int, void *, size_t)') as (fd: number, data: Buffer, bytes: number) => number,
+  open: library.func('int open(const char *, int)') as (path: string, flags: number) => number,
+  close: library.func('int close(int)') as (fd: number) => number,
+  setns: library.func('int setns(int, int)') as (fd: number, type: number) => number,
+  unshare: library.func('int unshare(int)') as (flags: number) => number,
+} as const;
+
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  EINTR: 4,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  ENFILE: 23,
+  ENOSPC: 28,
+  ERANGE: 34,
+  ERESTART: 85,
+  EMSGSIZE: 90,
+  EOPNOTSUPP: 95,
+  ENOBUFS: 105,
+} as const;
+
+const errnoNames = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
+
+/** `ENOENT` for 2; the number itself when the C library has no name for it. */
+export function errnoName(errno: number): string {
+  return errno === ERRNO.ERESTART ? 'ERESTART' : (errnoNames.get(errno) ?? `error ${errno}`);
+}
+
+/** A C call that failed; callers turn it into a PosternError that says what was being done. */
+export class CallError extends Error {
+  override readonly name = 'CallError';
+
+  constructor(
+    readonly call: string,
+    readonly errno: number,
+  ) {
+    super(`${call}: ${errnoName(errno)}`);
+  }
+}
+
+/** Error number of the last call; ask at once after it. */
+export function lastErrno(): number {
+  return koffi.errno();
+}
+
+/** Address of a buffer. The caller keeps the buffer referenced for as long as the address is in use. */
+export function addressOf(buffer: Buffer): bigint {
+  return koffi.address(buffer);
+}
+
+/** A buffer whose memory never moves (V8 may move small ones), filled with zeroes. */
+export function fixedBuffer(bytes: number): Buffer {
+  return Buffer.allocUnsafeSlow(Math.max(bytes, 128)).fill(0).subarray(0, bytes);
+}
+
+/** @throws PosternError `unsupported` on a big-endian or 32-bit machine, whose layouts are others. */
+export function assertLayouts(): void {
+  if (endianness() === 'LE' && koffi.sizeof('void *') === 8) return;
+  throw new PosternError('unsupported', 'Postern runs on 64-bit little-endian machines (x86-64, arm64, riscv64) only');
+}

@@ -1,0 +1,294 @@
+/**
+ * Netlink framing: messages, attributes, acknowledgements with extended errors, batches' bones.
+ * Sources: linux/netlink.h, netlink(7). Headers are in host order; Postern runs on little-endian hosts only.
+ *
+ * | Message offset | Size | Field |
+ * |---|---|---|
+ * | 0 | 4 | length, header included |
+ * | 4 | 2 | type |
+ * | 6 | 2 | flags |
+ * | 8 | 4 | sequence number |
+ * | 12 | 4 | port of the sender |
+ *
+ * | Attribute offset | Size | Field |
+ * |---|---|---|
+ * | 0 | 2 | length, header included, padding excluded |
+ * | 2 | 2 | type; 0x8000 nested, 0x4000 network order |
+ * | 4 | n | payload, padded to 4 bytes |
+ */
+
+import { PosternError } from '../errors.js';
+
+export const HEADER_BYTES = 16;
+export const ATTRIBUTE_HEADER_BYTES = 4;
+/** The longest payload that the 16-bit length of an attribute can carry. */
+export const MAX_ATTRIBUTE_PAYLOAD_BYTES = 0xffff - ATTRIBUTE_HEADER_BYTES;
+
+export const FLAG = {
+  REQUEST: 1,
+  MULTI: 2,
+  ACK: 4,
+  ECHO: 8,
+  DUMP_INTERRUPTED: 0x10,
+  DUMP: 0x300,
+  REPLACE: 0x100,
+  EXCLUSIVE: 0x200,
+  CREATE: 0x400,
+  APPEND: 0x800,
+  /** In acknowledgements: the request's payload was cut off. */
+  CAPPED: 0x100,
+  /** In acknowledgements: attributes with the reason follow. */
+  ACK_ATTRIBUTES: 0x200,
+} as const;
+
+export const CONTROL = { NOOP: 1, ERROR: 2, DONE: 3, OVERRUN: 4 } as const;
+
+const NESTED = 0x8000;
+const TYPE_MASK = 0x3fff;
+const EXT_ACK = { MESSAGE: 1, OFFSET: 2 } as const;
+
+/** One message of a datagram; `body` starts behind the header. */
+export interface NetlinkMessage {
+  readonly type: number;
+  readonly flags: number;
+  readonly seq: number;
+  readonly port: number;
+  readonly body: Buffer;
+}
+
+/** What an NLMSG_ERROR says. `errno` 0 acknowledges. */
+export interface Acknowledgement {
+  readonly seq: number;
+  /** Positive error number, 0 for success. */
+  readonly errno: number;
+  /** Bytes from the start of the refused message to the attribute that was refused. */
+  readonly offset?: number;
+  readonly reason?: string;
+}
+
+/** Next multiple of 4. */
+export function align(bytes: number): number {
+  return (bytes + 3) & ~3;
+}
+
+/** The error for bytes that no kernel should have sent. */
+export function malformed(what: string, at: number): PosternError {
+  return new PosternError('kernel', `netlink: ${what} at byte ${at}; the message can't be read`);
+}
+
+/**
+ * Splits a datagram into its messages.
+ * @throws PosternError `kernel` when a length doesn't fit.
+ */
+export function readMessages(datagram: Buffer): NetlinkMessage[] {
+  const messages: NetlinkMessage[] = [];
+  for (let at = 0; at < datagram.length; ) {
+    if (datagram.length - at < HEADER_BYTES) throw malformed('cut message header', at);
+    const length = datagram.readUInt32LE(at);
+    if (length < HEADER_BYTES || length > datagram.length - at) throw malformed(`message of ${length} bytes`, at);
+    messages.push({
+      type: datagram.readUInt16LE(at + 4),
+      flags: datagram.readUInt16LE(at + 6),
+      seq: datagram.readUInt32LE(at + 8),
+      port: datagram.readUInt32LE(at + 12),
+      body: datagram.subarray(at + HEADER_BYTES, at + length),
+    });
+    at += align(length);
+  }
+  return messages;
+}
+
+/**
+ * End (without padding) of the attribute at `at`. Attributes are walked with
+ * `for (let at = from, end = 0; at < to; at = align(end)) { end = attributeEnd(data, at, to); … }`.
+ * @throws PosternError `kernel` when it doesn't fit before `limit`.
+ */
+export function attributeEnd(data: Buffer, at: number, limit: number): number {
+  if (limit - at < ATTRIBUTE_HEADER_BYTES) throw malformed('cut attribute header', at);
+  const length = data.readUInt16LE(at);
+  if (length < ATTRIBUTE_HEADER_BYTES || length > limit - at) throw malformed(`attribute of ${length} bytes`, at);
+  return at + length;
+}
+
+/** Type of the attribute at `at`, without its nested and byte-order bits. */
+export function attributeType(data: Buffer, at: number): number {
+  return data.readUInt16LE(at + 2) & TYPE_MASK;
+}
+
+/** The attributes between `from` and `to` by type; of a repeated type the last. */
+export function attributeMap(data: Buffer, from = 0, to = data.length): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
+  for (let at = from, end = 0; at < to; at = align(end)) {
+    end = attributeEnd(data, at, to);
+    found.set(attributeType(data, at), data.subarray(at + ATTRIBUTE_HEADER_BYTES, end));
+  }
+  return found;
+}
+
+/** A text attribute's payload without its terminating NUL. */
+export function readText(payload: Buffer): string {
+  const nul = payload.indexOf(0);
+  return payload.toString('utf8', 0, nul < 0 ? payload.length : nul);
+}
+
+/** @throws PosternError `kernel` when the payload isn't of this size. */
+export function readU32be(payload: Buffer): number {
+  if (payload.length !== 4) throw malformed(`32-bit number of ${payload.length} bytes`, 0);
+  return payload.readUInt32BE(0);
+}
+
+/** @throws PosternError `kernel` when the payload isn't of this size. */
+export function readU64be(payload: Buffer): bigint {
+  if (payload.length !== 8) throw malformed(`64-bit number of ${payload.length} bytes`, 0);
+  return payload.readBigUInt64BE(0);
+}
+
+/**
+ * Reads an NLMSG_ERROR, with the extended reason when the socket asked for it (NETLINK_EXT_ACK).
+ * @throws PosternError `kernel` on a message of another type or cut short.
+ */
+export function readAcknowledgement(message: NetlinkMessage): Acknowledgement {
+  const { body } = message;
+  if (message.type !== CONTROL.ERROR || body.length < 4 + HEADER_BYTES) throw malformed('cut acknowledgement', 0);
+  const errno = -body.readInt32LE(0);
+  const seq = body.readUInt32LE(4 + 8);
+  if ((message.flags & FLAG.ACK_ATTRIBUTES) === 0) return { seq, errno };
+  const quoted = (message.flags & FLAG.CAPPED) === 0 ? align(body.readUInt32LE(4)) : HEADER_BYTES;
+  const attributes = attributeMap(body, 4 + quoted, body.length);
+  const reason = attributes.get(EXT_ACK.MESSAGE);
+  const offset = attributes.get(EXT_ACK.OFFSET);
+  if (offset !== undefined && offset.length !== 4) throw malformed('offset of an error', 4 + quoted);
+  return {
+    seq,
+    errno,
+    ...(reason === undefined ? {} : { reason: readText(reason) }),
+    ...(offset === undefined ? {} : { offset: offset.readUInt32LE(0) }),
+  };
+}
+
+/**
+ * Writes messages one behind the other into one growing buffer.
+ * Numbers are big-endian unless the method says host.
+ */
+export class MessageWriter {
+  #buffer: Buffer;
+  #length = 0;
+  #messageAt = -1;
+
+  constructor(capacityBytes = 4096) {
+    this.#buffer = Buffer.allocUnsafeSlow(capacityBytes);
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes of the message being written. */
+  get messageLength(): number {
+    return this.#length - this.#messageAt;
+  }
+
+  begin(type: number, flags: number, seq: number): void {
+    this.#messageAt = this.#reserve(HEADER_BYTES);
+    const buffer = this.#buffer;
+    buffer.writeUInt16LE(type, this.#messageAt + 4);
+    buffer.writeUInt16LE(flags, this.#messageAt + 6);
+    buffer.writeUInt32LE(seq, this.#messageAt + 8);
+    buffer.writeUInt32LE(0, this.#messageAt + 12);
+  }
+
+  end(): void {
+    this.#buffer.writeUInt32LE(this.#length - this.#messageAt, this.#messageAt);
+  }
+
+  /** Sets a flag on the message that starts at `at`. */
+  addFlags(at: number, flags: number): void {
+    this.#buffer.writeUInt16LE(this.#buffer.readUInt16LE(at + 6) | flags, at + 6);
+  }
+
+  /** A family's fixed header behind the message header (nfgenmsg, ifinfomsg …), padded. */
+  header(bytes: Uint8Array): void {
+    this.#buffer.set(bytes, this.#reserve(align(bytes.length)));
+  }
+
+  u8(type: number, value: number): void {
+    this.#buffer[this.#attribute(type, 1)] = value;
+  }
+
+  u16(type: number, value: number): void {
+    this.#buffer.writeUInt16BE(value, this.#attribute(type, 2));
+  }
+
+  u32(type: number, value: number): void {
+    this.#buffer.writeUInt32BE(value, this.#attribute(type, 4));
+  }
+
+  u32host(type: number, value: number): void {
+    this.#buffer.writeUInt32LE(value, this.#attribute(type, 4));
+  }
+
+  /** A number up to 2^53, as 64 bits. */
+  u64(type: number, value: number): void {
+    const at = this.#attribute(type, 8);
+    this.#buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
+    this.#buffer.writeUInt32BE(value % 0x1_0000_0000, at + 4);
+  }
+
+  u64big(type: number, value: bigint): void {
+    this.#buffer.writeBigUInt64BE(value, this.#attribute(type, 8));
+  }
+
+  bytes(type: number, value: Uint8Array): void {
+    const at = this.#attribute(type, value.length);
+    const buffer = this.#buffer;
+    // A loop beats `set` for the few bytes of a key.
+    for (let index = 0; index < value.length; index++) buffer[at + index] = value[index] as number;
+  }
+
+  /** NUL-terminated text. */
+  text(type: number, value: string): void {
+    const bytes = Buffer.byteLength(value);
+    const at = this.#attribute(type, bytes + 1);
+    this.#buffer.write(value, at);
+    this.#buffer[at + bytes] = 0;
+  }
+
+  /** Opens a nested attribute; give the answer to `close`. */
+  open(type: number): number {
+    const at = this.#reserve(ATTRIBUTE_HEADER_BYTES);
+    this.#buffer.writeUInt16LE(type | NESTED, at + 2);
+    return at;
+  }
+
+  close(at: number): void {
+    this.#buffer.writeUInt16LE(this.#length - at, at);
+  }
+
+  /** What was written, without a copy: the writer must not be used any more. */
+  finish(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  #attribute(type: number, payloadBytes: number): number {
+    const at = this.#reserve(align(ATTRIBUTE_HEADER_BYTES + payloadBytes));
+    const buffer = this.#buffer;
+    buffer.writeUInt16LE(ATTRIBUTE_HEADER_BYTES + payloadBytes, at);
+    buffer.writeUInt16LE(type, at + 2);
+    return at + ATTRIBUTE_HEADER_BYTES;
+  }
+
+  #reserve(bytes: number): number {
+    const at = this.#length;
+    const needed = at + bytes;
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+      this.#buffer.copy(larger, 0, 0, at);
+      this.#buffer = larger;
+    }
+    // Padding must not carry what was in memory before.
+    this.#buffer.fill(0, at, needed);
+    this.#length = needed;
+    return at;
+  }
+}
