@@ -21,9 +21,13 @@ const kinds = {
   'not-found': { exit: 4, http: 404 },
   /** It exists already, or another change came first. */
   conflict: { exit: 4, http: 409 },
-  /** A bound is reached: a set, a queue, a body. */
+  /** A bound is reached: a set, a queue. */
   full: { exit: 5, http: 507 },
-  /** Too many requests or too much at once; trying again later may work. */
+  /** A request is larger than its bound. */
+  'too-large': { exit: 5, http: 413 },
+  /** The caller asks too often; trying again later works. */
+  throttled: { exit: 5, http: 429 },
+  /** Too much at once; trying again later may work. */
   busy: { exit: 5, http: 503 },
   /** The caller may not do this. */
   forbidden: { exit: 6, http: 403 },

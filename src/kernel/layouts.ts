@@ -12,6 +12,7 @@
  * | mmsghdr | 64 | msghdr (0), bytes sent or received u32 (56) |
  * | cmsghdr | 16 | length u64 with the header (0), level i32 (8), type i32 (12); data behind it, the next at a multiple of 8 |
  * | pollfd | 8 | fd i32 (0), events i16 (4), revents i16 (6) |
+ * | ucred | 12 | pid i32 (0), uid u32 (4), gid u32 (8) |
  * | timeval | 16 | seconds i64 (0), microseconds i64 (8) |
  */
 
@@ -36,6 +37,7 @@ export const MSGHDR = {
 export const MMSGHDR = { BYTES: 64, HEADER: 0, LENGTH: 56 } as const;
 export const CMSGHDR = { BYTES: 16, LENGTH: 0, LEVEL: 8, TYPE: 12, ALIGNMENT: 8 } as const;
 export const POLLFD = { BYTES: 8, FD: 0, EVENTS: 4, REVENTS: 6 } as const;
+export const UCRED = { BYTES: 12, PID: 0, UID: 4, GID: 8 } as const;
 export const TIMEVAL = { BYTES: 16, SECONDS: 0, MICROSECONDS: 8 } as const;
 
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
@@ -47,6 +49,7 @@ export const SO = {
   SNDBUF: 7,
   RCVBUF: 8,
   PASSCRED: 16,
+  PEERCRED: 17,
   RCVTIMEO: 20,
   SNDBUFFORCE: 32,
   RCVBUFFORCE: 33,
@@ -57,6 +60,7 @@ export const MEMINFO = { BYTES: 36, DROPS: 32 } as const;
 export const NETLINK_OPTION = { ADD_MEMBERSHIP: 1, NO_ENOBUFS: 5, CAP_ACK: 10, EXT_ACK: 11, STRICT_CHECK: 12 } as const;
 export const MSG = { CTRUNC: 8, TRUNC: 0x20, DONTWAIT: 0x40, CMSG_CLOEXEC: 0x40000000 } as const;
 export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16 } as const;
+export const LOCK = { EX: 2, NB: 4 } as const;
 export const O_RDONLY = 0;
 export const O_CLOEXEC = 0o2000000;
 export const CLONE_NEWNET = 0x40000000;
@@ -125,6 +129,7 @@ export const libc = {
   open: library.func('int open(const char *, int)') as (path: string, flags: number) => number,
   close: library.func('int close(int)') as (fd: number) => number,
   setns: library.func('int setns(int, int)') as (fd: number, type: number) => number,
+  flock: library.func('int flock(int, int)') as (fd: number, operation: number) => number,
   unshare: library.func('int unshare(int)') as (flags: number) => number,
 } as const;
 

@@ -14,6 +14,23 @@ const NAMES = '/run/netns';
  */
 export function inNamespace<T>(namespace: string | undefined, make: () => T): T {
   if (namespace === undefined) return make();
+  return withNamespace(namespace, (target) =>
+    awayFromHome(`network namespace ${namespace}`, () => libc.setns(target, CLONE_NEWNET), make),
+  );
+}
+
+/**
+ * Moves the calling thread into the named network namespace for good: its sockets, its children and the threads that
+ * it starts from now on are in there.
+ * @throws PosternError as `inNamespace`.
+ */
+export function enterNamespace(namespace: string): void {
+  withNamespace(namespace, (target) => {
+    if (libc.setns(target, CLONE_NEWNET) < 0) throw notEntered(`network namespace ${namespace}`);
+  });
+}
+
+function withNamespace<T>(namespace: string, use: (target: number) => T): T {
   if (!/^[\w.-]+$/.test(namespace) || namespace === '.' || namespace === '..') {
     throw new PosternError('invalid', `network namespace: ${JSON.stringify(namespace)} is not a name`);
   }
@@ -26,7 +43,7 @@ export function inNamespace<T>(namespace: string | undefined, make: () => T): T 
     throw new PosternError('system', `network namespace ${namespace}: ${new CallError('open', errno).message}`);
   }
   try {
-    return awayFromHome(`network namespace ${namespace}`, () => libc.setns(target, CLONE_NEWNET), make);
+    return use(target);
   } finally {
     libc.close(target);
   }
@@ -44,10 +61,7 @@ function awayFromHome<T>(what: string, leave: () => number, make: () => T): T {
   const home = libc.open('/proc/thread-self/ns/net', O_RDONLY | O_CLOEXEC);
   if (home < 0) throw new PosternError('system', `${what}: ${new CallError('open', lastErrno()).message}`);
   try {
-    if (leave() < 0) {
-      const reason = new CallError('setns', lastErrno()).message;
-      throw new PosternError('system', `${what}: ${reason}; entering a namespace needs CAP_SYS_ADMIN`);
-    }
+    if (leave() < 0) throw notEntered(what);
     try {
       return make();
     } finally {
@@ -56,6 +70,10 @@ function awayFromHome<T>(what: string, leave: () => number, make: () => T): T {
   } finally {
     libc.close(home);
   }
+}
+
+function notEntered(what: string): PosternError {
+  return new PosternError('system', `${what}: ${errnoText()}; entering a namespace needs CAP_SYS_ADMIN`);
 }
 
 function returnTo(home: number): void {

@@ -1,0 +1,55 @@
+/** What routes stand on. */
+
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  FastifyTypeProvider,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { Static, TSchema } from 'typebox';
+import type { Engine } from '../engine/engine.js';
+import type { ApplyOptions, ApplyResult } from '../engine/policy-control.js';
+import type { Log, MetricFamily } from '../services/service.js';
+import type { StoreStatus } from '../store/store.js';
+
+interface TypeBoxProvider extends FastifyTypeProvider {
+  readonly validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown;
+  readonly serializer: this['schema'] extends TSchema ? Static<this['schema']> : unknown;
+}
+
+/** A fastify server whose handlers know the types of their schemas. */
+export type Api = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxProvider
+>;
+
+export interface ServiceView {
+  readonly name: string;
+  readonly state: 'running' | 'failed';
+  /** What it listens to, or why it doesn't. */
+  readonly status: string;
+  readonly metrics: readonly MetricFamily[];
+}
+
+/** What the daemon gives the API to speak for. */
+export interface ApiParts {
+  readonly engine: Engine;
+  readonly log: Log;
+  readonly version: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly startedAt: number;
+  /** Applies the policy file as it is now and brings the services to it. */
+  reload(options: ApplyOptions): Promise<ApplyResult>;
+  services(): readonly ServiceView[];
+  /** Absent without a state directory. */
+  store?(): StoreStatus;
+}
+
+/** A file of routes: adding one is a line in `routes/all.ts`. */
+export type Routes = (api: Api, parts: ApiParts) => void;

@@ -1,0 +1,104 @@
+/** Bodies that hold one item, a list of items, or a stream of them, one a line. */
+
+import { Readable } from 'node:stream';
+import type { FastifyRequest } from 'fastify';
+import { type Static, type TSchema, Type } from 'typebox';
+import type { ChangeCount } from '../engine/tables.js';
+import { asPosternError, PosternError } from '../errors.js';
+import { describe } from './errors.js';
+import { jsonLines, ndjsonType } from './ndjson.js';
+
+/** Items of a JSON list, which is one change; longer lists come as a stream. */
+const maxList = 10_000;
+
+/** Items of a stream that are one change. */
+export const batchLength = 1000;
+
+/** The schema of such a body. */
+export function oneOrMany<S extends TSchema>(item: S) {
+  return {
+    content: {
+      'application/json': { schema: Type.Union([item, Type.Array(item, { maxItems: maxList })]) },
+      [ndjsonType]: { schema: Type.Unknown({ description: 'One item a line.' }) },
+    },
+  };
+}
+
+/**
+ * The items of a body, each converted; a stream is read no faster than they are taken.
+ * @throws PosternError `invalid`, `usage`, `too-large`; the message says which item it is.
+ */
+export async function* itemsOf<S extends TSchema, T>(
+  request: FastifyRequest,
+  schema: S,
+  convert: (item: Static<S>) => T,
+): AsyncGenerator<T> {
+  if (request.body === undefined) throw new PosternError('usage', 'this needs a body: one item, a list, or one a line');
+  if (!(request.body instanceof Readable)) {
+    const list = Array.isArray(request.body);
+    const items = [request.body].flat() as Static<S>[];
+    for (const [index, item] of items.entries()) yield at(list ? `body[${index}]` : 'body', () => convert(item));
+    return;
+  }
+  const isItem = request.compileValidationSchema(schema, 'body');
+  for await (const { number, value } of jsonLines(request.body)) {
+    const where = `line ${number}`;
+    if (!isItem(value)) throw new PosternError('invalid', describe(where, isItem.errors ?? []));
+    yield at(where, () => convert(value as Static<S>));
+  }
+}
+
+function at<T>(where: string, convert: () => T): T {
+  try {
+    return convert();
+  } catch (thrown) {
+    const error = asPosternError(thrown);
+    throw new PosternError(error.code, `${where}: ${error.message}`, { cause: thrown });
+  }
+}
+
+/**
+ * Changes a list at once, a stream in batches. When a batch fails the ones before it stay; the error's details say
+ * what they changed.
+ */
+export async function changeAll<T>(
+  request: FastifyRequest,
+  items: AsyncIterable<T>,
+  change: (batch: readonly T[]) => Promise<ChangeCount>,
+): Promise<ChangeCount> {
+  const limit = request.body instanceof Readable ? batchLength : maxList;
+  let total = nothing;
+  let batch: T[] = [];
+  try {
+    for await (const item of items) {
+      batch.push(item);
+      if (batch.length < limit) continue;
+      total = sum(total, await change(batch));
+      batch = [];
+    }
+    return batch.length === 0 ? total : sum(total, await change(batch));
+  } catch (thrown) {
+    throw total === nothing ? thrown : partly(total, thrown);
+  }
+}
+
+function partly(applied: ChangeCount, thrown: unknown): PosternError {
+  const { code, message, details } = asPosternError(thrown);
+  const taken = applied.added + applied.changed + applied.deleted;
+  return new PosternError(code, `${message} (${taken} changes before it were made and stay)`, {
+    cause: thrown,
+    details: { ...(details === undefined ? {} : { reason: details }), applied },
+  });
+}
+
+const nothing: ChangeCount = { added: 0, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
+
+function sum(a: ChangeCount, b: ChangeCount): ChangeCount {
+  return {
+    added: a.added + b.added,
+    changed: a.changed + b.changed,
+    deleted: a.deleted + b.deleted,
+    unchanged: a.unchanged + b.unchanged,
+    refused: a.refused + b.refused,
+  };
+}

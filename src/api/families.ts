@@ -1,0 +1,115 @@
+/** What the engine and the store count, as families of time series in base units. */
+
+import type { AccountSeries } from '../engine/accounts.js';
+import type { EngineMetrics } from '../engine/engine.js';
+import type { TableSummary } from '../engine/tables.js';
+import type { MetricFamily } from '../services/service.js';
+import type { StoreStatus } from '../store/store.js';
+
+type Samples = MetricFamily['samples'];
+
+export function engineFamilies(metrics: EngineMetrics, tables: readonly TableSummary[]): MetricFamily[] {
+  const { fills, changes, expired, full, drift, policy } = metrics;
+  const setLabels = ({ table, tier, family }: (typeof fills)[number]) => ({ table, tier, family: `ipv${family}` });
+  const byTable = (counts: typeof expired): Samples =>
+    counts.map(({ table, count }) => ({ labels: { table }, value: count }));
+  return [
+    gauge(
+      'postern_table_entries',
+      'Entries of a table.',
+      ['table', 'kind'],
+      tables.flatMap(({ name, hosts, prefixes }) => [
+        { labels: { table: name, kind: 'hosts' }, value: hosts },
+        { labels: { table: name, kind: 'prefixes' }, value: prefixes },
+      ]),
+    ),
+    gauge(
+      'postern_table_set_elements',
+      'Elements in a kernel set of a table.',
+      ['table', 'tier', 'family'],
+      fills.map((fill) => ({ labels: setLabels(fill), value: fill.elements })),
+    ),
+    gauge(
+      'postern_table_set_size',
+      'Elements that a kernel set of a table can hold.',
+      ['table', 'tier', 'family'],
+      fills.map((fill) => ({ labels: setLabels(fill), value: fill.size })),
+    ),
+    counter(
+      'postern_table_changes_total',
+      'Entries added, changed and deleted.',
+      ['table', 'source', 'op'],
+      changes.map(({ table, source, op, count }) => ({ labels: { table, source, op }, value: count })),
+    ),
+    counter('postern_table_expired_total', 'Entries whose time ran out.', ['table'], byTable(expired)),
+    counter('postern_table_full_total', 'Requests that found the table full.', ['table'], byTable(full)),
+    single('counter', 'postern_drift_found_total', 'Changes by others to what is ours.', drift.found),
+    single('counter', 'postern_drift_repaired_total', 'Such changes that were repaired.', drift.repaired),
+    single('counter', 'postern_drift_failed_total', 'Such changes that could not be repaired.', drift.failed),
+    single(
+      'counter',
+      'postern_drift_repair_seconds_total',
+      'Time from the first sign of a change to its repair.',
+      drift.repairMs / 1000,
+    ),
+    single('counter', 'postern_policy_applied_total', 'Policies applied.', policy.applied),
+    single('counter', 'postern_policy_failed_total', 'Policies that could not be applied.', policy.failed),
+    single('counter', 'postern_policy_rolled_back_total', 'Policies that were not confirmed.', policy.rolledBack),
+    ...(policy.appliedAt === undefined
+      ? []
+      : [
+          single(
+            'gauge',
+            'postern_policy_applied_timestamp_seconds',
+            'When the policy in force was applied.',
+            policy.appliedAt / 1000,
+          ),
+        ]),
+  ];
+}
+
+export function accountFamilies(series: readonly AccountSeries[]): MetricFamily[] {
+  const labels = ['account', 'ip', 'direction'];
+  const samples = (count: (one: AccountSeries) => bigint): Samples =>
+    series.map((one) => ({
+      labels: { account: one.account, ip: one.ip, direction: one.direction },
+      value: Number(count(one)),
+    }));
+  return [
+    counter(
+      'postern_account_packets_total',
+      'Packets by account, address and direction.',
+      labels,
+      samples(({ packets }) => packets),
+    ),
+    counter(
+      'postern_account_bytes_total',
+      'Bytes (IP length) by account, address and direction.',
+      labels,
+      samples(({ bytes }) => bytes),
+    ),
+  ];
+}
+
+export function storeFamilies(status: StoreStatus): MetricFamily[] {
+  return [
+    single('gauge', 'postern_store_durable', '1 while changes reach the disk.', status.mode === 'durable' ? 1 : 0),
+    single('gauge', 'postern_store_entries', 'Entries in the store.', status.entries),
+    single('gauge', 'postern_store_journal_bytes', 'Size of the journal.', status.journalBytes),
+    single('gauge', 'postern_store_snapshot_bytes', 'Size of the snapshot.', status.snapshotBytes),
+    single('counter', 'postern_store_syncs_total', 'Times that the journal was synced to the disk.', status.syncs),
+    single('gauge', 'postern_store_slowest_sync_seconds', 'The slowest recent sync.', status.slowestSyncMs / 1000),
+  ];
+}
+
+function gauge(name: string, help: string, labels: readonly string[], samples: Samples): MetricFamily {
+  return { name, help, type: 'gauge', labels, samples };
+}
+
+function counter(name: string, help: string, labels: readonly string[], samples: Samples): MetricFamily {
+  return { name, help, type: 'counter', labels, samples };
+}
+
+function single(type: MetricFamily['type'], name: string, help: string, value: number): MetricFamily {
+  return { name, help, type, labels: [], samples: [{ labels: {}, value }] };
+}

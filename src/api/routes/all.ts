@@ -1,0 +1,20 @@
+/** All routes. A new file of routes is one line here. */
+
+import type { Routes } from '../api.js';
+import { accountRoutes } from './accounts.js';
+import { entryRoutes } from './entries.js';
+import { eventRoutes } from './events.js';
+import { metricsRoutes } from './metrics.js';
+import { policyRoutes } from './policy.js';
+import { statusRoutes } from './status.js';
+import { tableRoutes } from './tables.js';
+
+export const allRoutes: readonly Routes[] = [
+  statusRoutes,
+  tableRoutes,
+  entryRoutes,
+  accountRoutes,
+  policyRoutes,
+  eventRoutes,
+  metricsRoutes,
+];
