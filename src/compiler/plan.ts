@@ -20,6 +20,8 @@ export interface ManifestSet {
   /** Digest of type and flags; a set whose shape changed gets a new name. */
   readonly shape: string;
   readonly role: SetRole;
+  /** SHA-256 of the `elements` that the policy owns; a load leaves contents alone that are the same already. */
+  readonly contents?: string;
 }
 
 export interface ManifestObject {
@@ -44,7 +46,7 @@ export interface Manifest {
   readonly chains: readonly {
     readonly table: TableFamily;
     readonly name: string;
-    /** `type hook priority devices` of a base chain. */
+    /** `type hook priority devices` of a base chain; see `describeBase`. */
     readonly base?: string;
   }[];
   /** Mark bits and NFLOG groups that were given out; the next compilation gives out the same ones. */

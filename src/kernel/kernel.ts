@@ -6,6 +6,7 @@
 
 import type { Manifest, Plan } from '../compiler/plan.js';
 import type { Address } from '../net/address.js';
+import type { Presence } from '../nft/presence.js';
 
 /** Index of a set in the manifest. */
 export type SetIndex = number;
@@ -75,15 +76,4 @@ export interface Kernel {
   /** Deletes the conntrack entries of connections from (or to) an address; answers how many, where the kernel tells. */
   killStates(address: Address): Promise<void>;
   close(): Promise<void>;
-}
-
-export interface Presence {
-  /** `family name`. */
-  readonly tables: ReadonlySet<string>;
-  /** `family table name` to `type hook priority devices` of a base chain, '' of any other. */
-  readonly chains: ReadonlyMap<string, string>;
-  /** `family table name`. */
-  readonly sets: ReadonlySet<string>;
-  /** `family table kind name`. */
-  readonly objects: ReadonlySet<string>;
 }

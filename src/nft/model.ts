@@ -80,7 +80,7 @@ export interface Element {
   /** Time left; as long as `timeoutMs` when absent. */
   readonly expiresMs?: number;
   readonly comment?: string;
-  readonly counter?: { readonly packets: number; readonly bytes: number };
+  readonly counter?: { readonly packets: bigint; readonly bytes: bigint };
 }
 
 export type Verdict =

@@ -404,7 +404,7 @@ export const sets: readonly { readonly set: NftSet; readonly text: string }[] = 
       gcIntervalMs: 1500,
       elements: [
         { value: '192.0.2.1', timeoutMs: 3_600_000, expiresMs: 3_598_250, comment: 'ssh 6/3' },
-        { value: { prefix: { addr: '203.0.113.0', len: 24 } }, counter: { packets: 3, bytes: 84 } },
+        { value: { prefix: { addr: '203.0.113.0', len: 24 } }, counter: { packets: 3n, bytes: 84n } },
         { value: { range: ['198.51.100.1', '198.51.100.9'] } },
       ],
     },

@@ -1,0 +1,66 @@
+/** What a change to entries means for one kernel set: the pieces before and after, and nothing of what came in between. */
+
+import type { Piece } from './flatten.js';
+
+interface Slot {
+  /** In the kernel before the change. */
+  readonly before?: Piece;
+  /** In the kernel after the change. */
+  readonly after?: Piece;
+}
+
+export class Delta {
+  /** By first address: at any time the pieces of a set are disjoint. */
+  readonly #slots = new Map<bigint, Slot>();
+
+  /** Pieces that come in less those that go. */
+  get growth(): number {
+    let growth = 0;
+    for (const { before, after } of this.#slots.values()) growth += Number(!!after) - Number(!!before);
+    return growth;
+  }
+
+  remove(piece: Piece): void {
+    const slot = this.#slots.get(piece.first);
+    const before = slot === undefined ? piece : slot.before;
+    this.#slots.set(piece.first, before === undefined ? {} : { before });
+  }
+
+  insert(piece: Piece): void {
+    const before = this.#slots.get(piece.first)?.before;
+    this.#slots.set(piece.first, before === undefined ? { after: piece } : { before, after: piece });
+  }
+
+  /** Removes all of one list and inserts all of another. */
+  replace(before: readonly Piece[], after: readonly Piece[]): void {
+    for (const piece of before) this.remove(piece);
+    for (const piece of after) this.insert(piece);
+  }
+
+  /** Pieces to delete. A piece whose comment changes is deleted and added: the kernel never changes a comment. */
+  *deletes(): IterableIterator<Piece> {
+    for (const { before, after } of this.#slots.values()) {
+      if (
+        before !== undefined &&
+        (after === undefined || !samePlace(before, after) || before.comment !== after.comment)
+      ) {
+        yield before;
+      }
+    }
+  }
+
+  /** Pieces to add, or to add again with a new time. */
+  *adds(): IterableIterator<Piece> {
+    for (const { before, after } of this.#slots.values()) {
+      if (after !== undefined && (before === undefined || !same(before, after))) yield after;
+    }
+  }
+}
+
+function samePlace(a: Piece, b: Piece): boolean {
+  return a.first === b.first && a.last === b.last;
+}
+
+function same(a: Piece, b: Piece): boolean {
+  return samePlace(a, b) && a.until === b.until && a.comment === b.comment;
+}

@@ -1,0 +1,150 @@
+/**
+ * The entries of one table and family, and what they are in the kernel's two sets.
+ *
+ * Hosts tier: every host entry without `not`, one to one. Nothing is longer than a host, so nothing contradicts it.
+ * Prefixes tier: everything else, flattened. A host with `not` is a hole there. Hosts and prefixes don't look at each
+ * other: an address is in the table when either set has it.
+ */
+
+import { addressBits, type Family, type Prefix } from '../../net/address.js';
+import { Calendar } from './calendar.js';
+import { Delta } from './delta.js';
+import { flatten, type Piece } from './flatten.js';
+import type { Terms } from './terms.js';
+import { PrefixTrie, type TrieEntry } from './trie.js';
+
+/** Changes to the two sets of a table and family. */
+export class FamilyDelta {
+  readonly hosts = new Delta();
+  readonly prefixes = new Delta();
+}
+
+export class FamilyEntries {
+  readonly #bits: number;
+  readonly #hosts: PrefixTrie<Terms>;
+  readonly #prefixes: PrefixTrie<Terms>;
+  readonly #hostCalendar = new Calendar();
+  readonly #prefixCalendar = new Calendar();
+  #pieces = 0;
+
+  constructor(readonly family: Family) {
+    this.#bits = addressBits(family);
+    this.#hosts = new PrefixTrie(family);
+    this.#prefixes = new PrefixTrie(family);
+  }
+
+  /** Elements of the hosts set. */
+  get hosts(): number {
+    return this.#hosts.size;
+  }
+
+  /** Entries that are prefixes or have `not`. */
+  get prefixes(): number {
+    return this.#prefixes.size;
+  }
+
+  /** Elements of the prefixes set. */
+  get pieces(): number {
+    return this.#pieces;
+  }
+
+  get(value: bigint, length: number): Terms | undefined {
+    return (length === this.#bits ? this.#hosts.get(value, length) : undefined) ?? this.#prefixes.get(value, length);
+  }
+
+  /** Sets the entry of a prefix, or removes it, and notes in `delta` what that means for the kernel. Answers what was there. */
+  put(value: bigint, length: number, terms: Terms | undefined, delta: FamilyDelta): Terms | undefined {
+    if (length !== this.#bits) return this.#putPrefix(value, length, terms, delta.prefixes);
+    const isException = terms?.not === true;
+    const host = this.#putHost(value, isException ? undefined : terms, delta.hosts);
+    const exception = this.#putPrefix(value, length, isException ? terms : undefined, delta.prefixes);
+    return host ?? exception;
+  }
+
+  /** The entry that decides on an address at a time: the longest that hasn't expired. */
+  decides(value: bigint, now: number): TrieEntry<Terms> | undefined {
+    const host = this.#hosts.get(value, this.#bits);
+    if (host !== undefined && host.expires > now) return { value, length: this.#bits, of: host };
+    return this.#prefixes.covering(value, this.#bits).findLast((entry) => entry.of.expires > now);
+  }
+
+  /** When something expires next, on the steady clock. */
+  nextExpiry(): number {
+    return Math.min(this.#hostCalendar.next(), this.#prefixCalendar.next());
+  }
+
+  /** Removes at most `limit` entries that have expired; answers them. The kernel ends hosts by itself. */
+  expire(now: number, limit: number, delta: FamilyDelta): Prefix[] {
+    const { family } = this;
+    const hosts = this.#hostCalendar.take(now, limit).map((node) => this.#hosts.at(node));
+    for (const { value, length } of hosts) this.#hosts.delete(value, length);
+    const prefixes = this.#prefixCalendar.take(now, limit - hosts.length).map((node) => this.#prefixes.at(node));
+    for (const { value, length } of prefixes) this.#putPrefix(value, length, undefined, delta.prefixes);
+    return [...hosts, ...prefixes].map(({ value, length }) => ({ family, value, length }));
+  }
+
+  /** All entries in address order, the wider first: a snapshot. */
+  *snapshot(): IterableIterator<TrieEntry<Terms>> {
+    const [hosts, prefixes] = [this.#hosts.copy()[Symbol.iterator](), this.#prefixes.copy()[Symbol.iterator]()];
+    let [host, prefix] = [hosts.next(), prefixes.next()];
+    while (!host.done || !prefix.done) {
+      if (!prefix.done && (host.done || prefix.value.value <= host.value.value)) {
+        yield prefix.value;
+        prefix = prefixes.next();
+      } else if (!host.done) {
+        yield host.value;
+        host = hosts.next();
+      }
+    }
+  }
+
+  /** What the hosts set holds. */
+  *hostPieces(): IterableIterator<Piece> {
+    for (const { value, of } of this.#hosts.copy()) yield hostPiece(value, of);
+  }
+
+  /** What the prefixes set holds. */
+  prefixPieces(): Piece[] {
+    return flatten(0n, (1n << BigInt(this.#bits)) - 1n, [], this.#prefixes, this.#bits);
+  }
+
+  #putHost(value: bigint, terms: Terms | undefined, delta: Delta): Terms | undefined {
+    const node = this.#hosts.find(value, this.#bits);
+    const old = node === undefined ? undefined : this.#hosts.at(node).of;
+    if (node !== undefined && old !== undefined) {
+      this.#hostCalendar.remove(node, old.expires);
+      delta.remove(hostPiece(value, old));
+    }
+    if (terms !== undefined) {
+      this.#hostCalendar.add(this.#hosts.set(value, this.#bits, terms), terms.expires);
+      delta.insert(hostPiece(value, terms));
+    } else if (old !== undefined) {
+      this.#hosts.delete(value, this.#bits);
+    }
+    return old;
+  }
+
+  /** Only the span that the entry decides on changes: its own addresses, and the gap around them. */
+  #putPrefix(value: bigint, length: number, terms: Terms | undefined, delta: Delta): Terms | undefined {
+    const covering = this.#prefixes.covering(value, length);
+    const own = covering.at(-1)?.length === length ? covering.pop()!.of : undefined;
+    if (own === undefined && terms === undefined) return undefined;
+    const outer = covering.map((entry) => entry.of);
+    const inner = [...this.#prefixes.within(value, length)].filter((entry) => entry.length !== length);
+    const { first, last } = this.#prefixes.gap(value, length);
+    const pieces = (of: Terms | undefined) =>
+      flatten(first, last, outer, of === undefined ? inner : [{ value, length, of }, ...inner], this.#bits);
+    const [before, after] = [pieces(own), pieces(terms)];
+    delta.replace(before, after);
+    this.#pieces += after.length - before.length;
+
+    if (own !== undefined) this.#prefixCalendar.remove(this.#prefixes.find(value, length)!, own.expires);
+    if (terms === undefined) this.#prefixes.delete(value, length);
+    else this.#prefixCalendar.add(this.#prefixes.set(value, length, terms), terms.expires);
+    return own;
+  }
+}
+
+function hostPiece(value: bigint, { expires, comment }: Terms): Piece {
+  return { first: value, last: value, until: expires, ...(comment !== undefined && { comment }) };
+}

@@ -1,0 +1,24 @@
+/** What an entry says beyond its prefix. Entries that were added together share it. */
+
+import type { Source } from '../tables.js';
+
+export interface Terms {
+  readonly not: boolean;
+  /** On the steady clock; Infinity: never. */
+  readonly expires: number;
+  /** As it was asked for; absent: permanent. */
+  readonly timeoutMs?: number;
+  readonly comment?: string;
+  readonly source: Source;
+  /** Milliseconds since the epoch. */
+  readonly addedAt: number;
+  /** Number of the request that brought it: later requests have higher ones. */
+  readonly request: number;
+  /** Of a policy's entry: the live entry of the same prefix, which comes back when the policy gives its own up. */
+  readonly beneath?: Terms;
+}
+
+/** Does the entry stand in the policy? Such entries are permanent and only a policy changes them. */
+export function isPolicy(terms: Terms): boolean {
+  return terms.source.kind === 'policy';
+}

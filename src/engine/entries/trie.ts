@@ -1,0 +1,288 @@
+/**
+ * Prefixes of one family and what belongs to each, in a path-compressed binary trie. Entries come out in address order,
+ * the wider first; a copy is a copy of arrays, so that half a million entries can be read undisturbed.
+ *
+ * All nodes stand in one array of 32-bit words; a node is the index of its record:
+ *
+ *     word  0 … n-1   the address, most significant word first (n is 1 for IPv4, 4 for IPv6)
+ *     word  n         length
+ *     word  n+1, n+2  the node below whose next bit is 0, 1; 0 when there is none
+ *
+ * Node 0 is the empty prefix. Every other node has a value or two nodes below it.
+ */
+
+import { addressBits, type Family } from '../../net/address.js';
+
+/** Stays the same as long as the entry is there. */
+export type Node = number;
+
+export interface TrieEntry<T> {
+  readonly value: bigint;
+  readonly length: number;
+  readonly of: T;
+}
+
+const initialNodes = 16;
+const wordMask = 0xffff_ffffn;
+
+export class PrefixTrie<T> {
+  readonly #words: number;
+  readonly #stride: number;
+  readonly #bits: number;
+  #store: Int32Array;
+  #values: (T | undefined)[] = [undefined];
+  #free: Node[] = [];
+  #count = 0;
+  /** The address that is looked for, as words. */
+  readonly #wanted: Int32Array;
+
+  constructor(readonly family: Family) {
+    this.#bits = addressBits(family);
+    this.#words = this.#bits / 32;
+    this.#stride = this.#words + 3;
+    this.#store = new Int32Array(initialNodes * this.#stride);
+    this.#wanted = new Int32Array(this.#words);
+  }
+
+  /** Entries, without inner nodes. */
+  get size(): number {
+    return this.#count;
+  }
+
+  /** The same entries, independent from now on. */
+  copy(): PrefixTrie<T> {
+    const copy = new PrefixTrie<T>(this.family);
+    copy.#store = this.#store.slice();
+    copy.#values = this.#values.slice();
+    copy.#free = this.#free.slice();
+    copy.#count = this.#count;
+    return copy;
+  }
+
+  clear(): void {
+    this.#store = new Int32Array(initialNodes * this.#stride);
+    this.#values = [undefined];
+    this.#free = [];
+    this.#count = 0;
+  }
+
+  /** The node of exactly this prefix, when it is an entry. */
+  find(value: bigint, length: number): Node | undefined {
+    this.#want(value);
+    let node = 0;
+    while (this.#length(node) < length) {
+      node = this.#below(node, this.#wantedBit(this.#length(node)));
+      if (node === 0 || this.#length(node) > length || this.#common(node) < this.#length(node)) return undefined;
+    }
+    return this.#values[node] === undefined ? undefined : node;
+  }
+
+  get(value: bigint, length: number): T | undefined {
+    const node = this.find(value, length);
+    return node === undefined ? undefined : this.#values[node];
+  }
+
+  at(node: Node): TrieEntry<T> {
+    return { value: this.#value(node), length: this.#length(node), of: this.#values[node]! };
+  }
+
+  /** Adds or overwrites. */
+  set(value: bigint, length: number, of: T): Node {
+    this.#want(value);
+    let above = 0;
+    while (this.#length(above) < length) {
+      const side = this.#wantedBit(this.#length(above));
+      const below = this.#below(above, side);
+      if (below === 0) {
+        above = this.#attach(above, side, this.#create(length));
+        break;
+      }
+      const common = Math.min(this.#common(below), length);
+      above = common >= this.#length(below) ? below : this.#insert(above, side, below, common, length);
+    }
+    if (this.#values[above] === undefined) this.#count++;
+    this.#values[above] = of;
+    return above;
+  }
+
+  /** Answers what was there. */
+  delete(value: bigint, length: number): T | undefined {
+    this.#want(value);
+    let node = 0;
+    let above = 0;
+    let top = 0;
+    while (this.#length(node) < length) {
+      [top, above] = [above, node];
+      node = this.#below(node, this.#wantedBit(this.#length(node)));
+      if (node === 0 || this.#length(node) > length || this.#common(node) < this.#length(node)) return undefined;
+    }
+    const old = this.#values[node];
+    if (old === undefined) return undefined;
+    this.#values[node] = undefined;
+    this.#count--;
+    if (node !== 0) this.#prune(node, above, top);
+    return old;
+  }
+
+  /** All entries that cover the prefix, itself included; the widest first. */
+  covering(value: bigint, length: number): TrieEntry<T>[] {
+    this.#want(value);
+    const path: TrieEntry<T>[] = [];
+    for (let node = 0; ; ) {
+      if (this.#values[node] !== undefined) path.push(this.at(node));
+      if (this.#length(node) >= length) return path;
+      node = this.#below(node, this.#wantedBit(this.#length(node)));
+      if (node === 0 || this.#length(node) > length || this.#common(node) < this.#length(node)) return path;
+    }
+  }
+
+  /** All entries in the prefix, itself included, in order. Don't change the trie meanwhile: `copy` first. */
+  *within(value: bigint, length: number): IterableIterator<TrieEntry<T>> {
+    this.#want(value);
+    let node = 0;
+    while (this.#length(node) < length) {
+      node = this.#below(node, this.#wantedBit(this.#length(node)));
+      if (node === 0 || this.#common(node) < Math.min(length, this.#length(node))) return;
+    }
+    const stack = [node];
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      if (this.#values[next] !== undefined) yield this.at(next);
+      const [zero, one] = [this.#below(next, 0), this.#below(next, 1)];
+      if (one !== 0) stack.push(one);
+      if (zero !== 0) stack.push(zero);
+    }
+  }
+
+  [Symbol.iterator](): IterableIterator<TrieEntry<T>> {
+    return this.within(0n, 0);
+  }
+
+  /**
+   * The addresses around a prefix that the same entry decides on when the prefix itself is no entry: up to the nearest
+   * entries on both sides, inside the narrowest entry that covers it. The prefix alone when nothing covers it.
+   */
+  gap(value: bigint, length: number): { readonly first: bigint; readonly last: bigint } {
+    this.#want(value);
+    let covered = false;
+    let first = value;
+    let last = this.#lastOf(value, length);
+    for (let node = 0; this.#length(node) < length; ) {
+      if (this.#values[node] !== undefined) {
+        covered = true;
+        first = this.#value(node);
+        last = this.#lastOf(first, this.#length(node));
+      }
+      const side = this.#wantedBit(this.#length(node));
+      const beside = this.#below(node, 1 - side);
+      if (covered && beside !== 0) [first, last] = this.#narrow(first, last, beside, side === 1);
+      node = this.#below(node, side);
+      if (node === 0) break;
+      const common = this.#common(node);
+      if (common >= Math.min(this.#length(node), length)) continue;
+      if (covered) [first, last] = this.#narrow(first, last, node, this.#wantedBit(common) === 1);
+      break;
+    }
+    return { first, last };
+  }
+
+  /** Cuts off what the entries below `node`, which lies before or after, decide on. */
+  #narrow(first: bigint, last: bigint, node: Node, isBefore: boolean): [first: bigint, last: bigint] {
+    let nearest = node;
+    while (this.#values[nearest] === undefined) nearest = this.#below(nearest, isBefore ? 1 : 0);
+    const value = this.#value(nearest);
+    return isBefore ? [this.#lastOf(value, this.#length(nearest)) + 1n, last] : [first, value - 1n];
+  }
+
+  #lastOf(value: bigint, length: number): bigint {
+    return value | ((1n << BigInt(this.#bits - length)) - 1n);
+  }
+
+  #length(node: Node): number {
+    return this.#store[node * this.#stride + this.#words]!;
+  }
+
+  #below(node: Node, side: number): Node {
+    return this.#store[node * this.#stride + this.#words + 1 + side]!;
+  }
+
+  #attach(above: Node, side: number, node: Node): Node {
+    this.#store[above * this.#stride + this.#words + 1 + side] = node;
+    return node;
+  }
+
+  #value(node: Node): bigint {
+    const at = node * this.#stride;
+    let value = BigInt(this.#store[at]! >>> 0);
+    for (let word = 1; word < this.#words; word++) value = (value << 32n) | BigInt(this.#store[at + word]! >>> 0);
+    return value;
+  }
+
+  #want(value: bigint): void {
+    if (this.#words === 1) {
+      this.#wanted[0] = Number(value);
+      return;
+    }
+    for (let word = this.#words - 1, rest = value; word >= 0; word--, rest >>= 32n) {
+      this.#wanted[word] = Number(rest & wordMask);
+    }
+  }
+
+  #wantedBit(bit: number): number {
+    return (this.#wanted[bit >>> 5]! >>> (31 - (bit & 31))) & 1;
+  }
+
+  /** How many leading bits the node's address has in common with the wanted one. */
+  #common(node: Node): number {
+    const at = node * this.#stride;
+    for (let word = 0; word < this.#words; word++) {
+      const difference = this.#store[at + word]! ^ this.#wanted[word]!;
+      if (difference !== 0) return word * 32 + Math.clz32(difference);
+    }
+    return this.#bits;
+  }
+
+  /** A node of the wanted address, cut to a length. */
+  #create(length: number): Node {
+    const node = this.#free.pop() ?? this.#values.push(undefined) - 1;
+    const at = node * this.#stride;
+    if (at + this.#stride > this.#store.length) {
+      const grown = new Int32Array(this.#store.length * 2);
+      grown.set(this.#store);
+      this.#store = grown;
+    }
+    for (let word = 0; word < this.#words; word++) {
+      const keep = Math.min(32, Math.max(0, length - word * 32));
+      this.#store[at + word] = keep === 0 ? 0 : this.#wanted[word]! & (-1 << (32 - keep));
+    }
+    this.#store.fill(0, at + this.#words, at + this.#stride);
+    this.#store[at + this.#words] = length;
+    return node;
+  }
+
+  /** Puts the wanted prefix between `above` and `below`, or beside `below` under a new inner node. */
+  #insert(above: Node, side: number, below: Node, common: number, length: number): Node {
+    const belowBit = this.#bit(below, common);
+    const upper = this.#attach(above, side, this.#create(common));
+    this.#attach(upper, belowBit, below);
+    return common === length ? upper : this.#attach(upper, 1 - belowBit, this.#create(length));
+  }
+
+  #bit(node: Node, bit: number): number {
+    return (this.#store[node * this.#stride + (bit >>> 5)]! >>> (31 - (bit & 31))) & 1;
+  }
+
+  /** Takes out a node that lost its value, and the inner node above it when that has no more use. */
+  #prune(node: Node, above: Node, top: Node): void {
+    const [zero, one] = [this.#below(node, 0), this.#below(node, 1)];
+    if (zero !== 0 && one !== 0) return;
+    this.#replaceBelow(above, node, zero || one);
+    this.#free.push(node);
+    if ((zero || one) !== 0 || above === 0 || this.#values[above] !== undefined) return;
+    this.#replaceBelow(top, above, this.#below(above, 0) || this.#below(above, 1));
+    this.#free.push(above);
+  }
+
+  #replaceBelow(above: Node, old: Node, node: Node): void {
+    this.#attach(above, this.#below(above, 0) === old ? 0 : 1, node);
+  }
+}

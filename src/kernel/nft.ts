@@ -1,0 +1,134 @@
+/** The edge to the `nft` command: structure goes through it, seldom and whole; elements never do. */
+
+import { execa, type Result } from 'execa';
+import { type ErrorCode, PosternError } from '../errors.js';
+import type { Origin } from '../nft/model.js';
+import { type Listing, readListing } from '../nft/read.js';
+import { type Line, textOf } from '../nft/render.js';
+
+export interface NftOptions {
+  /** Name of the network namespace (`ip netns`); absent: this process's own. */
+  readonly netns?: string;
+  /** Longest time for one call. */
+  readonly timeoutMs?: number;
+  /** For tests: another command in place of `nft`. */
+  readonly command?: string;
+}
+
+export interface Nft {
+  /** Runs the lines as one transaction. @throws PosternError with the policy line that caused it; nothing has changed then. */
+  load(lines: readonly Line[]): Promise<void>;
+  /** As `load`, but the kernel only checks. */
+  check(lines: readonly Line[]): Promise<void>;
+  /** All tables of the namespace, without elements. */
+  list(): Promise<Listing>;
+}
+
+const defaultTimeoutMs = 60_000;
+
+/** Nothing is started before the first call. @throws PosternError `invalid` when the name can't be a namespace's. */
+export function openNft(options: NftOptions = {}): Nft {
+  const run = runner(options);
+  return {
+    load: async (lines) => void (await run(['-f', '-'], lines)),
+    check: async (lines) => void (await run(['-c', '-f', '-'], lines)),
+    list: async () => readListing(await run(['-j', '-t', 'list', 'ruleset'], [])),
+  };
+}
+
+type Run = (args: readonly string[], lines: readonly Line[]) => Promise<string>;
+
+function runner({ netns, timeoutMs = defaultTimeoutMs, command = 'nft' }: NftOptions): Run {
+  if (netns !== undefined && !/^[^/\0]+$/.test(netns)) {
+    throw new PosternError('invalid', `${JSON.stringify(netns)} is no name of a network namespace`);
+  }
+  const enter = netns === undefined ? [] : ['nsenter', `--net=/run/netns/${netns}`, '--'];
+  return async (args, lines) => {
+    const [file, ...rest] = [...enter, command, ...args] as [string, ...string[]];
+    const result = await execa(file, rest, {
+      input: textOf(lines),
+      env: { LC_ALL: 'C' },
+      reject: false,
+      timeout: timeoutMs,
+      stripFinalNewline: false,
+    });
+    if (!result.failed) return result.stdout;
+    throw runFailure(result, { file, netns, timeoutMs }) ?? refusal(result.stderr, lines);
+  };
+}
+
+/** What went wrong outside of the ruleset; undefined when nft itself refused it. */
+function runFailure(
+  result: Result<{ reject: false }>,
+  { file, netns, timeoutMs }: { file: string; netns: string | undefined; timeoutMs: number },
+): PosternError | undefined {
+  const fail = (code: ErrorCode, message: string): PosternError => new PosternError(code, message, { cause: result });
+  if (result.timedOut) {
+    return fail(
+      'timeout',
+      `nft took longer than ${timeoutMs / 1000} s and was stopped; look at what is loaded now: postern plan`,
+    );
+  }
+  if (result.code === 'ENOENT') {
+    const parcel = file === 'nsenter' ? 'util-linux' : 'nftables';
+    return fail('system', `The command ${file} is missing; install it: apt-get install ${parcel}`);
+  }
+  if (result.signal !== undefined)
+    return fail('system', `nft was ended by ${result.signal}; nothing is known of its work`);
+  if (result.exitCode === undefined) return fail('system', `${file} can't be started: ${result.shortMessage}`);
+  const stderr = String(result.stderr);
+  if (/^nsenter: (cannot open|failed to execute)/m.test(stderr)) {
+    const missing = stderr.includes('failed to execute');
+    return missing
+      ? fail('system', 'The command nft is missing; install it: apt-get install nftables')
+      : fail('not-found', `There is no network namespace ${netns}; these exist: ip netns list`);
+  }
+  if (/Operation not permitted|Permission denied/.test(stderr)) {
+    return fail('forbidden', 'The kernel lets only root change the firewall; run this as root (or with CAP_NET_ADMIN)');
+  }
+  return undefined;
+}
+
+interface Complaint {
+  readonly reason: string;
+  readonly text: string;
+  readonly origin?: Origin;
+}
+
+/** Only the first complaint is told: those after it mostly follow from it. All are in `details`. */
+function refusal(stderr: string, lines: readonly Line[]): PosternError {
+  const complaints = readComplaints(stderr, lines);
+  const [first] = complaints;
+  if (first === undefined) {
+    return new PosternError('kernel', `nft failed and said only: ${stderr.trim() || 'nothing'}`);
+  }
+  const where = first.origin && `${first.origin.file}:${first.origin.line}:${first.origin.column}: `;
+  const { code, hint } = explain(first.reason);
+  const message = `${where ?? ''}the kernel refuses \`${first.text}\`: ${first.reason}${hint && ` (${hint})`}; nothing was changed`;
+  return new PosternError(code, message, { details: { complaints } });
+}
+
+/** `/dev/stdin:12:3-20: Error: reason`, and the same for every further one. */
+function readComplaints(stderr: string, lines: readonly Line[]): Complaint[] {
+  return [...stderr.matchAll(/^(?:\/dev\/stdin|-):(\d+):\d+-\d+: Error: (.*)$/gm)].map(([, number, text]) => {
+    const line = lines[Number(number) - 1];
+    return {
+      reason: (text ?? '').replace(/^Could not process rule: /, ''),
+      text: line?.text.trim() ?? '',
+      ...(line?.origin && { origin: line.origin }),
+    };
+  });
+}
+
+const reasons: readonly (readonly [RegExp, ErrorCode, string])[] = [
+  [/^Too many open files in system/, 'full', 'the set is full: give it a larger size'],
+  [/^Operation not supported/, 'unsupported', 'not in this place, or not with this kernel'],
+  [/^Too many links/, 'kernel', 'chains that jump in a circle, or too deep'],
+  [/^Device or resource busy/, 'kernel', 'it is still in use'],
+  [/^File exists/, 'conflict', 'it exists in another form'],
+];
+
+function explain(reason: string): { code: ErrorCode; hint: string } {
+  const known = reasons.find(([pattern]) => pattern.test(reason));
+  return known === undefined ? { code: 'kernel', hint: '' } : { code: known[1], hint: known[2] };
+}
