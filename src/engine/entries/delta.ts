@@ -10,7 +10,7 @@ interface Slot {
 }
 
 export class Delta {
-  /** By first address: at any time the pieces of a set are disjoint. */
+  /** By key of the first address: at any time the pieces of a set are disjoint. */
   readonly #slots = new Map<bigint, Slot>();
 
   /** Pieces that come in less those that go. */
@@ -21,14 +21,14 @@ export class Delta {
   }
 
   remove(piece: Piece): void {
-    const slot = this.#slots.get(piece.first);
+    const slot = this.#slots.get(key(piece.first));
     const before = slot === undefined ? piece : slot.before;
-    this.#slots.set(piece.first, before === undefined ? {} : { before });
+    this.#slots.set(key(piece.first), before === undefined ? {} : { before });
   }
 
   insert(piece: Piece): void {
-    const before = this.#slots.get(piece.first)?.before;
-    this.#slots.set(piece.first, before === undefined ? { after: piece } : { before, after: piece });
+    const before = this.#slots.get(key(piece.first))?.before;
+    this.#slots.set(key(piece.first), before === undefined ? { after: piece } : { before, after: piece });
   }
 
   /** Removes all of one list and inserts all of another. */
@@ -55,6 +55,11 @@ export class Delta {
       if (after !== undefined && (before === undefined || !same(before, after))) yield after;
     }
   }
+}
+
+/** V8 hashes the low 64 bits of a bigint alone, which IPv6 prefixes don't have. As distinct as the address itself. */
+function key(address: bigint): bigint {
+  return address ^ (address >> 64n);
 }
 
 function samePlace(a: Piece, b: Piece): boolean {

@@ -1,0 +1,55 @@
+/** Pieces of a table as elements of its kernel sets, and back. */
+
+import type { ElementChange, ElementKey, ElementState, SetIndex } from '../../kernel/kernel.js';
+import type { AddressRange, Family } from '../../net/address.js';
+import { addressBytes, addressFromBytes } from '../../net/address.js';
+import type { Piece } from './flatten.js';
+
+export type Tier = 'hosts' | 'prefixes';
+
+export function elementKey(family: Family, tier: Tier, piece: Piece): ElementKey {
+  const key = addressBytes({ family, value: piece.first });
+  if (tier === 'hosts') return { key };
+  return { key, keyEnd: piece.last === piece.first ? key : addressBytes({ family, value: piece.last }) };
+}
+
+export function deleteElement(set: SetIndex, family: Family, tier: Tier, piece: Piece): ElementChange {
+  return { op: 'delete', set, ...elementKey(family, tier, piece) };
+}
+
+/** Undefined for a piece whose time has run out. */
+export function addElement(
+  set: SetIndex,
+  family: Family,
+  tier: Tier,
+  piece: Piece,
+  now: number,
+): ElementChange | undefined {
+  const leftMs = Math.ceil(piece.until - now);
+  if (leftMs <= 0) return undefined;
+  return {
+    op: 'add',
+    set,
+    ...elementKey(family, tier, piece),
+    ...(leftMs !== Number.POSITIVE_INFINITY && { timeoutMs: leftMs }),
+    ...(piece.comment !== undefined && { comment: piece.comment }),
+  };
+}
+
+/** The addresses of an element of either tier. */
+export function elementRange({ key, keyEnd }: ElementKey): AddressRange {
+  const { family, value: first } = addressFromBytes(key);
+  return { family, first, last: keyEnd === undefined ? first : addressFromBytes(keyEnd).value };
+}
+
+/** What an element that the kernel listed is worth as a piece. */
+export function elementPiece(element: ElementState, now: number): Piece {
+  const { first, last } = elementRange(element);
+  const leftMs = element.expiresMs ?? element.timeoutMs;
+  return {
+    first,
+    last,
+    until: leftMs === undefined ? Number.POSITIVE_INFINITY : now + leftMs,
+    ...(element.comment !== undefined && { comment: element.comment }),
+  };
+}
