@@ -1,6 +1,6 @@
 /** The policy at run time: what is in force, what a new one would change, and the way from one to the other. */
 
-import type { Plan } from '../compiler/plan.js';
+import type { Manifest, Plan } from '../compiler/plan.js';
 import type { Origin } from '../nft/model.js';
 import type { Policy } from '../policy/ast.js';
 
@@ -16,8 +16,11 @@ export interface CompiledPolicy {
   readonly plan: Plan;
 }
 
-/** @throws PosternError `policy`; its details are the diagnostics. */
-export type CompilePolicy = (source: PolicyText) => Promise<CompiledPolicy>;
+/**
+ * @param previous what is in force: marks and groups that were given out are given out again
+ * @throws PosternError `policy`; its details are the diagnostics.
+ */
+export type CompilePolicy = (source: PolicyText, previous: Manifest | undefined) => Promise<CompiledPolicy>;
 
 /** One difference between what is in the kernel and what a policy asks for. */
 export interface PlanChange {

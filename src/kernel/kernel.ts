@@ -7,6 +7,7 @@
 import type { Manifest, Plan } from '../compiler/plan.js';
 import type { Address } from '../net/address.js';
 import type { Presence } from '../nft/presence.js';
+import type { Contents } from '../nft/transaction.js';
 
 /** Index of a set in the manifest. */
 export type SetIndex = number;
@@ -57,9 +58,10 @@ export interface Kernel {
   /**
    * Brings our tables to the plan in one transaction. Contents of sets without `elements`, counters, quotas and
    * timeouts stay; what is in `previous` but not in the plan is deleted; nothing else is touched.
+   * @param contents of sets that aren't there yet, so that no packet meets rules without the entries they look for
    * @throws PosternError `kernel`, with the policy line that caused it; nothing has changed then.
    */
-  load(plan: Plan, previous: Manifest | undefined): Promise<void>;
+  load(plan: Plan, previous: Manifest | undefined, contents?: Contents): Promise<void>;
   /** The manifest whose indexes the calls below mean, after a start without a load. */
   adopt(manifest: Manifest): Promise<void>;
   /** Names of our tables, chains, sets and objects as the kernel has them now, to compare with a manifest. */
