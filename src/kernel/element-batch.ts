@@ -143,15 +143,19 @@ function wireElements(
   const elements: WireElement[] = [];
   for (let index = from; index < to; index++) {
     const change = changes[index] as Exclude<ElementChange, { op: 'flush' }>;
-    assertKey(target, change);
+    assertChange(target, change);
     const element = step === ADD && change.op === 'add' ? addition(target, change) : { key: change.key };
     pushElement(elements, target, change, element);
   }
   return elements;
 }
 
-function addition(target: SetTarget, change: Extract<ElementChange, { op: 'add' }>): WireElement {
-  const { key, timeoutMs, comment } = change;
+/** @throws PosternError `invalid` when the set can't take this change. */
+export function assertChange(target: SetTarget, change: ElementChange): void {
+  if (change.op === 'flush') return;
+  assertKey(target, change);
+  if (change.op === 'delete') return;
+  const { timeoutMs, comment } = change;
   if (timeoutMs !== undefined && !target.of.timeout) {
     throw new PosternError('invalid', `set ${target.set}: its elements have no timeout`);
   }
@@ -161,6 +165,9 @@ function addition(target: SetTarget, change: Extract<ElementChange, { op: 'add' 
   if (comment !== undefined && Buffer.byteLength(comment) > MAX_COMMENT_BYTES) {
     throw new PosternError('invalid', `set ${target.set}: a comment has at most ${MAX_COMMENT_BYTES} bytes`);
   }
+}
+
+function addition(target: SetTarget, { key, timeoutMs, comment }: Extract<ElementChange, { op: 'add' }>): WireElement {
   return {
     key,
     // 0 makes a timed element permanent again and overrides the set's default.

@@ -14,6 +14,7 @@ import { type Generation, readGeneration, writeGenerationRequest } from '../wire
 import { OBJECT_TYPE, readObject, writeObjectRequest } from '../wire/nftables-objects.js';
 import { readSetHeader, writeSetHeaderRequest } from '../wire/nftables-sets.js';
 import {
+  assertChange,
   assertKey,
   type ElementFeatures,
   elementBatch,
@@ -43,9 +44,12 @@ export interface Nf {
   adopt(manifest: Manifest): void;
   /**
    * One transaction. When the kernel refuses, nothing has changed, and the answer says which changes it refused.
-   * @throws PosternError `invalid` (nothing was sent), `busy` (the result is unknown), `full`, `kernel`.
+   * @throws PosternError `invalid` (nothing was sent), `busy` (the result is unknown), `full` (more than one transaction
+   *   can carry), `kernel` (refused as a whole).
    */
   transact(changes: readonly ElementChange[], options?: { separate?: boolean }): Promise<readonly RefusedChange[]>;
+  /** @throws PosternError `invalid` or `not-found` when a change can't be sent. */
+  validate(changes: readonly ElementChange[]): void;
   /** One transaction, all or nothing. @throws PosternError also when the kernel refuses. */
   change(changes: readonly ElementChange[]): Promise<void>;
   get(set: SetIndex, key: ElementKey): Promise<ElementState | undefined>;
@@ -88,13 +92,19 @@ class NetlinkNf implements Nf {
     const { refused } = await this.exchange.transact(batch.bytes);
     const failed = new Map<number, RefusedChange>();
     for (const acknowledgement of refused) {
-      const run = batch.changesOf(acknowledgement.seq) ?? { from: 0, to: changes.length };
+      const run = batch.changesOf(acknowledgement.seq);
+      // Refused at its begin or its end: no change is to blame alone.
+      if (run === undefined) throw new KernelRefusal(acknowledgement);
       for (let index = run.from; index < run.to; index++) {
         const change = changes[index] as ElementChange;
         failed.set(index, { index, error: this.#refusal(change, new KernelRefusal(acknowledgement)) });
       }
     }
     return [...failed.values()];
+  }
+
+  validate(changes: readonly ElementChange[]): void {
+    for (const change of changes) assertChange(this.#target(change.set), change);
   }
 
   async change(changes: readonly ElementChange[]): Promise<void> {

@@ -5,6 +5,7 @@
  * | In | Attribute | Content |
  * |---|---|---|
  * | entry | 1 TUPLE_ORIG, 2 TUPLE_REPLY | nested tuple |
+ * | entry | 7 TIMEOUT | u32 seconds |
  * | entry | 12 ID | u32 |
  * | entry | 18 ZONE | u16 |
  * | entry | 25 FILTER | nested: 1 ORIG_FLAGS u32, 2 REPLY_FLAGS u32; 1 source address, 2 destination address |
@@ -19,10 +20,12 @@ import { messageType, NFPROTO, readNfgenmsg, SUBSYSTEM, writeNfgenmsg } from './
 const NEW = messageType(SUBSYSTEM.CONNTRACK, 0);
 const GET = messageType(SUBSYSTEM.CONNTRACK, 1);
 const DELETE = messageType(SUBSYSTEM.CONNTRACK, 2);
-const ENTRY = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, ID: 12, ZONE: 18, FILTER: 25 } as const;
+const ENTRY = { TUPLE_ORIG: 1, TUPLE_REPLY: 2, TIMEOUT: 7, ID: 12, ZONE: 18, FILTER: 25 } as const;
 const FILTER = { ORIG_FLAGS: 1, REPLY_FLAGS: 2, SOURCE: 1 } as const;
 const TUPLE = { IP: 1, PROTO: 2 } as const;
 const IP = { V4_SOURCE: 1, V4_DESTINATION: 2, V6_SOURCE: 3, V6_DESTINATION: 4 } as const;
+const PROTO = { NUMBER: 1, SOURCE_PORT: 2, DESTINATION_PORT: 3 } as const;
+const UDP = 17;
 /** With version 0 the kernel ignores the family of a filtered delete. */
 const VERSION_HONOURS_FAMILY = 1;
 
@@ -68,6 +71,46 @@ export interface StateEntry {
   readonly originalTuple: Buffer;
   readonly id?: Buffer;
   readonly zone?: Buffer;
+}
+
+/** A connection over UDP to track, as packets would have made it. */
+export interface NewState {
+  readonly source: Address;
+  readonly destination: Address;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly timeoutSeconds: number;
+}
+
+/** Adds an entry. */
+export function writeNewState(writer: MessageWriter, seq: number, state: NewState): void {
+  writer.begin(NEW, FLAG.REQUEST | FLAG.ACK | FLAG.CREATE | FLAG.EXCLUSIVE, seq);
+  writeNfgenmsg(writer, family(state.source));
+  const { source, destination, sourcePort, destinationPort } = state;
+  writeTuple(writer, ENTRY.TUPLE_ORIG, [source, destination], [sourcePort, destinationPort]);
+  writeTuple(writer, ENTRY.TUPLE_REPLY, [destination, source], [destinationPort, sourcePort]);
+  writer.u32(ENTRY.TIMEOUT, state.timeoutSeconds);
+  writer.end();
+}
+
+function writeTuple(
+  writer: MessageWriter,
+  type: number,
+  [source, destination]: readonly [Address, Address],
+  [sourcePort, destinationPort]: readonly [number, number],
+): void {
+  const v4 = source.family === 4;
+  const tuple = writer.open(type);
+  const ip = writer.open(TUPLE.IP);
+  writer.bytes(v4 ? IP.V4_SOURCE : IP.V6_SOURCE, addressBytes(source));
+  writer.bytes(v4 ? IP.V4_DESTINATION : IP.V6_DESTINATION, addressBytes(destination));
+  writer.close(ip);
+  const protocol = writer.open(TUPLE.PROTO);
+  writer.u8(PROTO.NUMBER, UDP);
+  writer.u16(PROTO.SOURCE_PORT, sourcePort);
+  writer.u16(PROTO.DESTINATION_PORT, destinationPort);
+  writer.close(protocol);
+  writer.close(tuple);
 }
 
 /** Deletes exactly this entry. */
