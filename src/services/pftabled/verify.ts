@@ -1,0 +1,81 @@
+/** What a pftabled datagram asks for, or why it is refused. Pure; nothing is remembered here. */
+
+import type { KeyObject } from 'node:crypto';
+import type { Prefix } from '../../net/address.js';
+import { prefixOf } from '../../net/prefix.js';
+import { decodePftabled, isSignedPftabled, pftabledCommands, pftabledMark } from '../../wire/pftabled.js';
+
+/** Seconds that a client's clock may differ, in either direction; the original's bound. */
+const clockToleranceS = 60;
+
+export interface PftabledRules {
+  /** Absent: digests aren't looked at. */
+  readonly key?: KeyObject;
+  /** Tables that clients may change. */
+  readonly tables: ReadonlySet<string>;
+  /** Every request goes to this table, whatever it names. */
+  readonly force?: string;
+}
+
+export const pftabledRefusals = {
+  size: 'not 64 bytes long',
+  version: 'wrong protocol version',
+  clock: 'wrong timestamp',
+  digest: 'wrong authentication',
+  command: 'unknown command',
+  table: 'unknown table, or none that clients may change',
+  mask: 'no such prefix',
+} as const;
+
+export type PftabledRefusal = keyof typeof pftabledRefusals;
+
+export type PftabledRequest = {
+  readonly table: string;
+  /** When it was made by the client's clock, in milliseconds since the epoch. */
+  readonly sentAt: number;
+  /** When the clock check begins to refuse it, in milliseconds since the epoch; the same for every copy. */
+  readonly expiresAt: number;
+  /** The same for every copy of this request and for no other. */
+  readonly mark: Buffer;
+} & ({ readonly command: 'add' | 'delete'; readonly prefix: Prefix } | { readonly command: 'flush' });
+
+/**
+ * Checks a datagram in the original's order: size, version, clock, digest, then what it asks for. Whether it came
+ * before is for the caller to find out, by its mark. The datagram may be overwritten afterwards.
+ */
+export function verifyPftabled(
+  datagram: Buffer,
+  nowMs: number,
+  rules: PftabledRules,
+): PftabledRequest | PftabledRefusal {
+  const message = decodePftabled(datagram);
+  if (message === undefined) return 'size';
+  const { version, command, timestamp } = message;
+  if (version !== 1 && version !== 2) return 'version';
+  const nowS = Math.floor(nowMs / 1000);
+  // Clients send 32 bits of their clock, so the difference counts modulo 2^32.
+  const aheadS = (timestamp - nowS) | 0;
+  if (Math.abs(aheadS) > clockToleranceS) return 'clock';
+  const { key } = rules;
+  if (key !== undefined && !isSignedPftabled(datagram, key)) return 'digest';
+  const table = rules.force ?? message.table;
+  const word = commandWords[command];
+  if (word === undefined) return 'command';
+  if (!rules.tables.has(table) && rules.force === undefined) return 'table';
+  const sentS = nowS + aheadS;
+  const common = {
+    table,
+    sentAt: sentS * 1000,
+    expiresAt: (sentS + clockToleranceS + 1) * 1000,
+    mark: pftabledMark(datagram, key !== undefined),
+  };
+  if (word === 'flush') return { ...common, command: word };
+  const mask = version === 1 ? 32 : message.mask;
+  // 198.51.100.255/0 is undefined in the original; banning everybody for it would be the worst reading.
+  if (mask > 32 || (mask === 0 && message.address !== 0)) return 'mask';
+  return { ...common, command: word, prefix: prefixOf({ family: 4, value: BigInt(message.address) }, mask) };
+}
+
+const commandWords: Readonly<Record<number, keyof typeof pftabledCommands>> = Object.fromEntries(
+  Object.entries(pftabledCommands).map(([word, number]) => [number, word as keyof typeof pftabledCommands]),
+);
