@@ -14,6 +14,11 @@ export interface CommandEntry {
 }
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
+  pftabled: {
+    topic: 'Compatible programs',
+    summary: 'send requests to a pftabled server, as pftabled-client does',
+    load: async () => (await import('./pftabled.js')).pftabled,
+  },
   version: {
     topic: 'Other',
     summary: 'print the version',
