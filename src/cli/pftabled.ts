@@ -24,7 +24,7 @@ const send: RawCommand = {
 };
 
 export const pftabled: CommandGroup = {
-  summary: 'talk to pftabled servers',
+  summary: 'send requests to a pftabled server, as pftabled-client does',
   commands: { send },
 };
 
