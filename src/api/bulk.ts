@@ -26,7 +26,7 @@ export function oneOrMany<S extends TSchema>(item: S) {
 
 /**
  * The items of a body, each converted; a stream is read no faster than they are taken.
- * @throws PosternError `invalid`, `usage`, `too-large`; the message says which item it is.
+ * @throws PosternError `invalid`, `usage`, `too-large`; of a stream the message says which line it is.
  */
 export async function* itemsOf<S extends TSchema, T>(
   request: FastifyRequest,
@@ -35,9 +35,7 @@ export async function* itemsOf<S extends TSchema, T>(
 ): AsyncGenerator<T> {
   if (request.body === undefined) throw new PosternError('usage', 'this needs a body: one item, a list, or one a line');
   if (!(request.body instanceof Readable)) {
-    const list = Array.isArray(request.body);
-    const items = [request.body].flat() as Static<S>[];
-    for (const [index, item] of items.entries()) yield at(list ? `body[${index}]` : 'body', () => convert(item));
+    for (const item of [request.body].flat() as Static<S>[]) yield convert(item);
     return;
   }
   const isItem = request.compileValidationSchema(schema, 'body');

@@ -29,6 +29,8 @@ export interface Io {
   out(text: string): Promise<void>;
   /** Writes to standard error. */
   err(text: string): void;
+  /** Lines of the terminal that standard output goes to; absent: it goes elsewhere. */
+  readonly screenRows?: number;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 

@@ -18,6 +18,35 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     topic: 'Compatible programs',
     summary: 'send requests to a pftabled server, as pftabled-client does',
     load: async () => (await import('./pftabled.js')).pftabled,
+  reload: {
+    topic: 'Daemon',
+    summary: "apply the daemon's policy file as it is now",
+    load: async () => (await import('./reload.js')).reload,
+  },
+  confirm: {
+    topic: 'Daemon',
+    summary: 'keep the policy that waits to be confirmed',
+    load: async () => (await import('./reload.js')).confirm,
+  },
+  rollback: {
+    topic: 'Daemon',
+    summary: 'go back to the policy before the one that waits to be confirmed',
+    load: async () => (await import('./reload.js')).rollback,
+  },
+  status: {
+    topic: 'Daemon',
+    summary: 'show how the daemon stands; status 1 when something of it failed',
+    load: async () => (await import('./status.js')).status,
+  },
+  table: {
+    topic: 'Tables and accounts',
+    summary: 'look at and change tables',
+    load: async () => (await import('./table.js')).table,
+  },
+  account: {
+    topic: 'Tables and accounts',
+    summary: 'look at per-IP accounts',
+    load: async () => (await import('./account.js')).account,
   },
   version: {
     topic: 'Other',

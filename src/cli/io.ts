@@ -21,6 +21,9 @@ export function processIo(): Io {
     err(text) {
       process.stderr.write(text);
     },
+    get screenRows() {
+      return process.stdout.rows;
+    },
     env: process.env,
   };
 }

@@ -6,6 +6,7 @@ import { entryRoutes } from './entries.js';
 import { eventRoutes } from './events.js';
 import { metricsRoutes } from './metrics.js';
 import { policyRoutes } from './policy.js';
+import { rateRoutes } from './rates.js';
 import { statusRoutes } from './status.js';
 import { tableRoutes } from './tables.js';
 
@@ -14,6 +15,7 @@ export const allRoutes: readonly Routes[] = [
   tableRoutes,
   entryRoutes,
   accountRoutes,
+  rateRoutes,
   policyRoutes,
   eventRoutes,
   metricsRoutes,

@@ -3,9 +3,9 @@
 import { PassThrough } from 'node:stream';
 import { Type } from 'typebox';
 import type { EngineEvents } from '../../engine/engine.js';
-import { PosternError } from '../../errors.js';
 import type { Api, ApiParts } from '../api.js';
 import { limits } from '../limits.js';
+import { LongStreams } from '../long-streams.js';
 
 /** Readers at a time. */
 const maxReaders = 32;
@@ -19,6 +19,7 @@ const keepAliveMs = 15_000;
 const kinds = ['table', 'policy', 'drift', 'trouble'] as const satisfies readonly (keyof EngineEvents)[];
 
 export function eventRoutes(api: Api, { engine }: ApiParts): void {
+  const streams = new LongStreams(api, maxReaders);
   const readers = new Set<Reader>();
   let sequence = 0;
 
@@ -38,9 +39,6 @@ export function eventRoutes(api: Api, { engine }: ApiParts): void {
   }, keepAliveMs);
   keepAlive.unref();
 
-  api.addHook('preClose', async () => {
-    for (const reader of readers) reader.stream.end();
-  });
   api.addHook('onClose', async () => {
     clearInterval(keepAlive);
     for (const stop of listeners) stop();
@@ -59,9 +57,10 @@ export function eventRoutes(api: Api, { engine }: ApiParts): void {
       exposeHeadRoute: false,
     },
     async (_request, reply) => {
-      if (readers.size >= maxReaders) throw new PosternError('busy', `${maxReaders} readers follow the events already`);
+      streams.admit();
       const reader = new Reader();
       readers.add(reader);
+      streams.add(reader.stream, () => reader.stream.end());
       reader.stream.once('close', () => readers.delete(reader));
       reader.push(':\n\n');
       return reply.type('text/event-stream').header('cache-control', 'no-store').send(reader.stream);
