@@ -14,10 +14,6 @@ export interface CommandEntry {
 }
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
-  pftabled: {
-    topic: 'Compatible programs',
-    summary: 'send requests to a pftabled server, as pftabled-client does',
-    load: async () => (await import('./pftabled.js')).pftabled,
   reload: {
     topic: 'Daemon',
     summary: "apply the daemon's policy file as it is now",
@@ -47,6 +43,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     topic: 'Tables and accounts',
     summary: 'look at per-IP accounts',
     load: async () => (await import('./account.js')).account,
+  },
+  pftabled: {
+    topic: 'Compatible programs',
+    summary: 'send requests to a pftabled server, as pftabled-client does',
+    load: async () => (await import('./pftabled.js')).pftabled,
   },
   version: {
     topic: 'Other',
