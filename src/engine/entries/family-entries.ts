@@ -68,6 +68,23 @@ export class FamilyEntries {
     return this.#prefixes.covering(value, this.#bits).findLast((entry) => entry.of.expires > now);
   }
 
+  /** The prefix entry on which a piece that begins at this address rests, whether it has expired or not. */
+  prefixOf(value: bigint): TrieEntry<Terms> | undefined {
+    return this.#prefixes.covering(value, this.#bits).at(-1);
+  }
+
+  /** The pieces on which an entry decides. */
+  piecesOf(value: bigint, length: number): Piece[] {
+    const host = length === this.#bits ? this.#hosts.get(value, length) : undefined;
+    if (host !== undefined) return [hostPiece(value, host)];
+    const covering = this.#prefixes.covering(value, length);
+    if (covering.at(-1)?.length !== length) return [];
+    const outer = covering.slice(0, -1).map((entry) => entry.of);
+    const last = value | ((1n << BigInt(this.#bits - length)) - 1n);
+    const pieces = flatten(value, last, outer, this.#prefixes.within(value, length), this.#bits);
+    return pieces.filter((piece) => this.prefixOf(piece.first)?.length === length);
+  }
+
   /** When something expires next, on the steady clock. */
   nextExpiry(): number {
     return Math.min(this.#hostCalendar.next(), this.#prefixCalendar.next());

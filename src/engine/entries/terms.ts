@@ -22,3 +22,8 @@ export interface Terms {
 export function isPolicy(terms: Terms): boolean {
   return terms.source.kind === 'policy';
 }
+
+/** What of an entry others than the policy have said. */
+export function livePart(terms: Terms | undefined): Terms | undefined {
+  return terms !== undefined && isPolicy(terms) ? terms.beneath : terms;
+}

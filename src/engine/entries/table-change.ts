@@ -1,0 +1,107 @@
+/** A change to a table: made in memory at once, then told to the kernel and the store, and taken back when they refuse. */
+
+import type { ElementChange } from '../../kernel/kernel.js';
+import type { Family, Prefix } from '../../net/address.js';
+import type { Draft } from '../../store/store.js';
+import type { Source } from '../tables.js';
+import { addElement, deleteElement } from './element.js';
+import { FamilyDelta } from './family-entries.js';
+import { families, type LiveTable, tiers } from './live-table.js';
+import { livePart, type Terms } from './terms.js';
+
+interface Put {
+  readonly prefix: Prefix;
+  readonly before: Terms | undefined;
+  readonly after: Terms | undefined;
+}
+
+/** From the steady clock to milliseconds since the epoch; undefined for never. */
+export type ToWall = (steadyMs: number) => number | undefined;
+
+export class TableChange {
+  readonly #puts: Put[] = [];
+  readonly #deltas: Readonly<Record<Family, FamilyDelta>> = { 4: new FamilyDelta(), 6: new FamilyDelta() };
+
+  constructor(
+    readonly table: LiveTable,
+    readonly source: Source,
+  ) {}
+
+  put(prefix: Prefix, terms: Terms | undefined): void {
+    const { family, value, length } = prefix;
+    const before = this.table.entries[family].put(value, length, terms, this.#deltas[family]);
+    if (terms === undefined) this.table.deletions++;
+    this.#puts.push({ prefix, before, after: terms });
+  }
+
+  /** Drops at most `limit` entries of each family that have expired; answers how many. */
+  expire(now: number, limit: number): number {
+    let expired = 0;
+    for (const family of families)
+      expired += this.table.entries[family].expire(now, limit, this.#deltas[family]).length;
+    this.table.deletions += expired;
+    return expired;
+  }
+
+  /** For one transaction: deletions first, so that nothing overlaps and a full set has room. */
+  elements(now: number): ElementChange[] {
+    const deletes: ElementChange[] = [];
+    const adds: ElementChange[] = [];
+    for (const family of families) {
+      for (const tier of tiers) {
+        const set = this.table.sets[family][tier];
+        if (set === undefined) continue;
+        const delta = this.#deltas[family][tier];
+        for (const piece of delta.deletes()) deletes.push(deleteElement(set, family, tier, piece));
+        for (const piece of delta.adds()) {
+          const element = addElement(set, family, tier, piece, now);
+          if (element !== undefined) adds.push(element);
+        }
+      }
+    }
+    return deletes.concat(adds);
+  }
+
+  /** For the store, which keeps live entries only. */
+  drafts(toWall: ToWall): Draft[] {
+    const drafts: Draft[] = [];
+    for (const { prefix, before, after } of this.#puts) {
+      const live = livePart(after);
+      if (live === livePart(before)) continue;
+      const about = { kind: 'entry', table: this.table.name, prefix } as const;
+      if (live === undefined) {
+        drafts.push({ ...about, op: 'delete', origin: this.source });
+        continue;
+      }
+      const { not, comment, source } = live;
+      const expiresAt = toWall(live.expires);
+      drafts.push({
+        ...about,
+        op: 'add',
+        not,
+        ...(expiresAt !== undefined && { expiresAt }),
+        ...(comment !== undefined && { comment }),
+        origin: source,
+      });
+    }
+    return drafts;
+  }
+
+  /** Takes the puts back, except where a later change came on top. `elements` then tells what is left to do. */
+  undo(): void {
+    const puts = this.#puts.splice(0).reverse();
+    for (const { prefix, before, after } of puts) {
+      if (this.table.get(prefix) === after) this.put(prefix, before);
+    }
+    this.#puts.length = 0;
+  }
+
+  /** As `undo`, as a further change: for what the kernel and the store may have. */
+  reverse(): TableChange {
+    const reverse = new TableChange(this.table, this.source);
+    for (const { prefix, before, after } of this.#puts.toReversed()) {
+      if (this.table.get(prefix) === after) reverse.put(prefix, before);
+    }
+    return reverse;
+  }
+}

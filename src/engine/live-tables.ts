@@ -1,0 +1,156 @@
+/** The tables of the policy that is in force, for every source of updates. */
+
+import type { EventEmitter } from 'node:events';
+import { PosternError } from '../errors.js';
+import type { Address, Prefix } from '../net/address.js';
+import type { Clock } from './clock.js';
+import type { EngineEvents } from './engine.js';
+import type { LiveTable } from './entries/live-table.js';
+import type { TableChange } from './entries/table-change.js';
+import { livePart } from './entries/terms.js';
+import { replacement, type Wish } from './replace.js';
+import { addLive, deleteLive, type Outcome, Tally, termsReader } from './requests.js';
+import type { TableReader } from './table-reader.js';
+import { inChunks, type TableWriter } from './table-writer.js';
+import type { ChangeCount, Entry, EntryView, Source, TableSummary, Tables, TestResult } from './tables.js';
+
+export interface LiveTablesOptions {
+  readonly tables: ReadonlyMap<string, LiveTable>;
+  readonly writer: TableWriter;
+  readonly reader: TableReader;
+  readonly clock: Clock;
+  readonly events: EventEmitter<EngineEvents>;
+}
+
+/** A listing of summaries may be this old where rules add entries. */
+const summaryAgeMs = 5_000;
+
+export class LiveTables implements Tables {
+  #requests = 0;
+  /** Requests for a whole table come one after the other. */
+  readonly #whole = new Map<LiveTable, Promise<unknown>>();
+
+  constructor(private readonly options: LiveTablesOptions) {}
+
+  async list(): Promise<TableSummary[]> {
+    const { tables, reader } = this.options;
+    await Promise.all([...tables.values()].map((table) => reader.notice(table, summaryAgeMs)));
+    return [...tables.values()].map(({ plan, entries }) => ({
+      name: plan.name,
+      ...(plan.timeoutMs !== undefined && { timeoutMs: plan.timeoutMs }),
+      size: plan.size,
+      hosts: entries[4].hosts + entries[6].hosts,
+      prefixes: entries[4].prefixes + entries[6].prefixes,
+      backend: plan.backend,
+    }));
+  }
+
+  async add(name: string, entries: readonly Entry[], source: Source): Promise<ChangeCount> {
+    const table = this.#table(name);
+    const now = this.#now();
+    const termsOf = termsReader(table, source, now, this.#nextRequest());
+    for (const entry of entries) termsOf(entry);
+    return this.#perform(table, source, inChunks(entries), (change, entry) =>
+      addLive(change, entry.prefix, termsOf(entry), now.steady),
+    );
+  }
+
+  async delete(name: string, prefixes: readonly Prefix[], source: Source): Promise<ChangeCount> {
+    const table = this.#table(name);
+    // Without a pause where none is needed: requests take effect in the order of the calls.
+    if (table.rules.adds) await this.options.reader.noticeHosts(table, prefixes);
+    const { steady } = this.#now();
+    return this.#perform(table, source, inChunks(prefixes), (change, prefix) => deleteLive(change, prefix, steady));
+  }
+
+  async replace(name: string, entries: readonly Entry[], source: Source): Promise<ChangeCount> {
+    const table = this.#table(name);
+    return this.#alone(table, async () => {
+      const now = this.#now();
+      const request = this.#nextRequest();
+      const termsOf = termsReader(table, source, now, request);
+      for (const entry of entries) termsOf(entry);
+      await this.options.reader.notice(table, 0);
+      const wishes = await replacement(table, entries, termsOf);
+      return this.#perform(table, source, wishes, (change, { prefix, terms }: Wish) => {
+        if (isLater(change, prefix, request)) return 'unchanged';
+        return terms === undefined
+          ? deleteLive(change, prefix, now.steady)
+          : addLive(change, prefix, terms, now.steady);
+      });
+    });
+  }
+
+  async flush(name: string, source: Source): Promise<ChangeCount> {
+    const table = this.#table(name);
+    return this.#alone(table, async () => {
+      const { steady } = this.#now();
+      const request = this.#nextRequest();
+      await this.options.reader.notice(table, 0);
+      const wishes = await replacement(table, [], () => {
+        throw new PosternError('internal', 'a flush brings no entries');
+      });
+      return this.#perform(table, source, wishes, (change, { prefix }) =>
+        isLater(change, prefix, request) ? 'unchanged' : deleteLive(change, prefix, steady),
+      );
+    });
+  }
+
+  async show(name: string): Promise<Iterable<EntryView>> {
+    return this.options.reader.show(this.#table(name));
+  }
+
+  async test(name: string, address: Address): Promise<TestResult> {
+    return this.options.reader.test(this.#table(name), address);
+  }
+
+  async #perform<T>(
+    table: LiveTable,
+    source: Source,
+    chunks: Iterable<readonly T[]>,
+    step: (change: TableChange, item: T) => Outcome,
+  ): Promise<ChangeCount> {
+    const tally = new Tally();
+    await this.options.writer.perform(table, source, chunks, (change, item) => tally.note(step(change, item)));
+    const { count } = tally;
+    this.options.events.emit('table', { table: table.name, source, count });
+    return count;
+  }
+
+  async #alone<T>(table: LiveTable, work: () => Promise<T>): Promise<T> {
+    const before = this.#whole.get(table) ?? Promise.resolve();
+    const own = before.then(work, work);
+    const settled = own.catch(() => {});
+    this.#whole.set(table, settled);
+    try {
+      return await own;
+    } finally {
+      if (this.#whole.get(table) === settled) this.#whole.delete(table);
+    }
+  }
+
+  #table(name: string): LiveTable {
+    const table = this.options.tables.get(name);
+    if (table !== undefined) return table;
+    const names = [...this.options.tables.keys()];
+    throw new PosternError(
+      'not-found',
+      `there is no table ${name}; ${names.length === 0 ? 'the policy has none' : `the policy has: ${names.join(', ')}`}`,
+    );
+  }
+
+  #now(): { readonly steady: number; readonly wall: number } {
+    const { clock } = this.options;
+    return { steady: clock.steady(), wall: clock.wall() };
+  }
+
+  #nextRequest(): number {
+    this.#requests++;
+    return this.#requests;
+  }
+}
+
+/** Did a request that came after this one change the entry? */
+function isLater(change: TableChange, prefix: Prefix, request: number): boolean {
+  return (livePart(change.table.get(prefix))?.request ?? 0) > request;
+}
