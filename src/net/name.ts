@@ -14,6 +14,8 @@ const longest = {
   quota: 31,
   condition: 31,
   knock: 31,
+  /** What a section of an extension declares. */
+  entry: 31,
   rule: 63,
 } as const;
 
