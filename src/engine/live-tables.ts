@@ -7,7 +7,7 @@ import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { LiveTable } from './entries/live-table.js';
 import type { TableChange } from './entries/table-change.js';
-import { livePart } from './entries/terms.js';
+import { livePart, type Terms } from './entries/terms.js';
 import { replacement, type Wish } from './replace.js';
 import { addLive, deleteLive, type Outcome, Tally, termsReader } from './requests.js';
 import type { TableReader } from './table-reader.js';
@@ -71,7 +71,7 @@ export class LiveTables implements Tables {
       const termsOf = termsReader(table, source, now, request);
       for (const entry of entries) termsOf(entry);
       await this.options.reader.notice(table, 0);
-      const wishes = await replacement(table, entries, termsOf);
+      const wishes = await replacement(table, { items: entries, termsOf, owns: isLive });
       return this.#perform(table, source, wishes, (change, { prefix, terms }: Wish) => {
         if (isLater(change, prefix, request)) return 'unchanged';
         return terms === undefined
@@ -87,9 +87,7 @@ export class LiveTables implements Tables {
       const { steady } = this.#now();
       const request = this.#nextRequest();
       await this.options.reader.notice(table, 0);
-      const wishes = await replacement(table, [], () => {
-        throw new PosternError('internal', 'a flush brings no entries');
-      });
+      const wishes = await replacement<Entry>(table, { items: [], termsOf: noTerms, owns: isLive });
       return this.#perform(table, source, wishes, (change, { prefix }) =>
         isLater(change, prefix, request) ? 'unchanged' : deleteLive(change, prefix, steady),
       );
@@ -148,6 +146,14 @@ export class LiveTables implements Tables {
     this.#requests++;
     return this.#requests;
   }
+}
+
+function isLive(terms: Terms): boolean {
+  return livePart(terms) !== undefined;
+}
+
+function noTerms(): never {
+  throw new PosternError('internal', 'a flush brings no entries');
 }
 
 /** Did a request that came after this one change the entry? */

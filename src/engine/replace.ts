@@ -6,10 +6,9 @@
 import { addressBits, type Family, type Prefix } from '../net/address.js';
 import { prefixLast } from '../net/prefix.js';
 import { families, type LiveTable } from './entries/live-table.js';
-import { livePart, type Terms } from './entries/terms.js';
+import type { Terms } from './entries/terms.js';
 import { PrefixTrie } from './entries/trie.js';
 import { chunkEntries } from './table-writer.js';
-import type { Entry } from './tables.js';
 
 export interface Wish {
   readonly prefix: Prefix;
@@ -20,18 +19,24 @@ export interface Wish {
 /** Entries that are looked at before others get their turn. */
 const entriesAtATime = 2_000;
 
+export interface Replacing<T extends { readonly prefix: Prefix }> {
+  readonly items: Iterable<T>;
+  readonly termsOf: (item: T) => Terms;
+  /** Entries of the table that go when they aren't among the items. */
+  readonly owns: (terms: Terms) => boolean;
+}
+
 /** What has to be done so that the table holds exactly these entries, in address order. Gives way to others meanwhile. */
-export async function replacement(
+export async function replacement<T extends { readonly prefix: Prefix }>(
   table: LiveTable,
-  entries: Iterable<Entry>,
-  termsOf: (entry: Entry) => Terms,
+  { items, termsOf, owns }: Replacing<T>,
 ): Promise<Iterable<readonly Wish[]>> {
   const wishes = { 4: new PrefixTrie<Wish>(4), 6: new PrefixTrie<Wish>(6) };
   const note = (wish: Wish) => wishes[wish.prefix.family].set(wish.prefix.value, wish.prefix.length, wish);
-  await calmly(entries, (entry) => note({ prefix: entry.prefix, terms: termsOf(entry) }));
+  await calmly(items, (item) => note({ prefix: item.prefix, terms: termsOf(item) }));
   for (const family of families) {
     await calmly(table.entries[family].snapshot(), ({ value, length, of }) => {
-      if (livePart(of) === undefined || wishes[family].find(value, length) !== undefined) return;
+      if (!owns(of) || wishes[family].find(value, length) !== undefined) return;
       note({ prefix: { family, value, length }, terms: undefined });
     });
   }

@@ -11,6 +11,8 @@ import type { Source } from './tables.js';
 
 /** Entries in one transaction: keeps the event loop and the kernel's other writers waiting for milliseconds only. */
 export const chunkEntries = 2_000;
+/** Larger transactions let smaller ones overtake them. */
+const urgentEntries = 64;
 /** Transactions of one request that are under way: one is prepared while another is in the kernel. */
 const chunksUnderWay = 3;
 
@@ -78,7 +80,7 @@ export class TableWriter {
         const change = new TableChange(table, { kind: 'policy', id: 'expiry' });
         const count = change.expire(clock.steady(), chunkEntries);
         const elements = change.elements(clock.steady());
-        if (elements.length > 0) await committer.commit([], elements);
+        if (elements.length > 0) await committer.commit([], elements, { bulk: elements.length > urgentEntries });
         return count;
       });
       expired += dropped;
@@ -107,7 +109,8 @@ export class TableWriter {
       const full = this.#makeRoom(change);
       if (full === undefined) made.push(change);
       try {
-        await committer.commit(full ? [] : (drafts ?? change.drafts(this.toWall)), change.elements(clock.steady()));
+        const written = full ? [] : (drafts ?? change.drafts(this.toWall));
+        await committer.commit(written, change.elements(clock.steady()), { bulk: chunk.length > urgentEntries });
       } catch (error) {
         this.options.doubt(table);
         throw error;
@@ -141,7 +144,7 @@ export class TableWriter {
       await gate.pass(async () => {
         const reverse = change.reverse();
         try {
-          await committer.commit(reverse.drafts(this.toWall), reverse.elements(clock.steady()));
+          await committer.commit(reverse.drafts(this.toWall), reverse.elements(clock.steady()), { bulk: true });
         } catch {
           doubt(change.table);
         }

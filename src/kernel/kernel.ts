@@ -67,8 +67,12 @@ export interface Kernel {
   /** Names of our tables, chains, sets and objects as the kernel has them now, to compare with a manifest. */
   present(): Promise<Presence>;
 
-  /** One transaction: all or nothing. @throws PosternError `full`, `kernel`. */
-  change(changes: readonly ElementChange[]): Promise<void>;
+  /**
+   * One transaction: all or nothing.
+   * @param options `bulk`: part of a big job, which urgent changes of other sets overtake
+   * @throws PosternError `full`, `kernel`.
+   */
+  change(changes: readonly ElementChange[], options?: { readonly bulk?: boolean }): Promise<void>;
   /** One element without listing the set. */
   get(set: SetIndex, key: ElementKey): Promise<ElementState | undefined>;
   /** All elements, without duplicates. `reset` also zeroes their counters; no count is lost or read twice. */

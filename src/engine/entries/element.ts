@@ -2,7 +2,9 @@
 
 import type { ElementChange, ElementKey, ElementState, SetIndex } from '../../kernel/kernel.js';
 import type { AddressRange, Family } from '../../net/address.js';
-import { addressBytes, addressFromBytes } from '../../net/address.js';
+import { addressBytes, addressFromBytes, formatAddress } from '../../net/address.js';
+import { rangePrefix } from '../../net/prefix.js';
+import type { Element, Expression } from '../../nft/model.js';
 import type { Piece } from './flatten.js';
 
 export type Tier = 'hosts' | 'prefixes';
@@ -34,6 +36,26 @@ export function addElement(
     ...(leftMs !== Number.POSITIVE_INFINITY && { timeoutMs: leftMs }),
     ...(piece.comment !== undefined && { comment: piece.comment }),
   };
+}
+
+/** As it stands in a ruleset; undefined for a piece whose time has run out. */
+export function pieceElement(family: Family, { first, last, until, comment }: Piece, now: number): Element | undefined {
+  const leftMs = Math.ceil(until - now);
+  if (leftMs <= 0) return undefined;
+  return {
+    value: rangeExpression({ family, first, last }),
+    ...(leftMs !== Number.POSITIVE_INFINITY && { timeoutMs: leftMs }),
+    ...(comment !== undefined && { comment }),
+  };
+}
+
+/** A host, a prefix or a range as a literal. */
+export function rangeExpression(range: AddressRange): Expression {
+  const text = (value: bigint) => formatAddress({ family: range.family, value });
+  if (range.first === range.last) return text(range.first);
+  const prefix = rangePrefix(range);
+  if (prefix !== undefined) return { prefix: { addr: text(prefix.value), len: prefix.length } };
+  return { range: [text(range.first), text(range.last)] };
 }
 
 /** The addresses of an element of either tier. */

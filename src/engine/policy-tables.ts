@@ -1,0 +1,209 @@
+/** Which tables there are, and how one policy's tables become the next one's. */
+
+import type { Manifest, PlanEntry, PlanTable } from '../compiler/plan.js';
+import type { SetIndex } from '../kernel/kernel.js';
+import type { Family } from '../net/address.js';
+import { rangePrefixes } from '../net/ranges.js';
+import type { Element, Ruleset } from '../nft/model.js';
+import type { Presence } from '../nft/presence.js';
+import type { Contents } from '../nft/transaction.js';
+import type { Clock } from './clock.js';
+import { pieceElement, type Tier } from './entries/element.js';
+import { LiveTable, type RuleUse, type TableSets } from './entries/live-table.js';
+import { TableChange } from './entries/table-change.js';
+import { isPolicy, type Terms } from './entries/terms.js';
+import { type Replacing, replacement, type Wish } from './replace.js';
+import { addPolicy, deletePolicy, type Outcome } from './requests.js';
+import type { TableWriter } from './table-writer.js';
+import type { Source } from './tables.js';
+
+/** What of a plan tables depend on. */
+export interface TablesPlan {
+  readonly tables: readonly PlanTable[];
+  readonly manifest: Pick<Manifest, 'sets'>;
+  /** By table, where rules add or delete hosts. */
+  readonly rules: ReadonlyMap<string, RuleUse>;
+}
+
+export const emptyTablesPlan: TablesPlan = { tables: [], manifest: { sets: [] }, rules: new Map() };
+
+/** The next policy's tables, ready to take the place of the present ones. */
+export interface Transition {
+  readonly plan: TablesPlan;
+  readonly tables: ReadonlyMap<string, LiveTable>;
+  /** Go on with other entries of the policy. */
+  readonly kept: readonly LiveTable[];
+  /** Left the policy. */
+  readonly gone: readonly LiveTable[];
+}
+
+/** Elements that a load brings along; what is beyond follows over netlink, which is faster. */
+const contentsElements = 50_000;
+
+export class PolicyTables {
+  /** In force, by name. */
+  readonly tables = new Map<string, LiveTable>();
+  /** Left the policy for a trial: come back with it if it is rolled back. */
+  readonly #retired = new Map<string, LiveTable>();
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly writer: TableWriter,
+  ) {}
+
+  /** Nothing is changed yet; new tables get the policy's entries. Gives way to others meanwhile. */
+  async prepare(plan: TablesPlan): Promise<Transition> {
+    const tables = new Map<string, LiveTable>();
+    const kept: LiveTable[] = [];
+    for (const planned of plan.tables) {
+      const known = this.tables.get(planned.name);
+      const table = known ?? this.#retired.get(planned.name) ?? new LiveTable(planned);
+      if (known !== undefined) kept.push(known);
+      else await this.#fill(table, planned);
+      tables.set(planned.name, table);
+    }
+    const gone = [...this.tables.values()].filter((table) => !tables.has(table.name));
+    return { plan, tables, kept, gone };
+  }
+
+  /** Contents for sets of tables that aren't in the kernel yet. */
+  contents(transition: Transition, presence: Presence, nameOf: (set: SetIndex) => string): Contents {
+    const contents = new Map<string, Element[]>();
+    let left = contentsElements;
+    for (const [index, { role }] of transition.plan.manifest.sets.entries()) {
+      const name = nameOf(index);
+      const table = role.kind === 'table' ? transition.tables.get(role.table) : undefined;
+      if (role.kind !== 'table' || table === undefined || presence.sets.has(name)) continue;
+      const elements = this.#elements(table, role.family, role.tier);
+      left -= elements.length;
+      if (left >= 0 && elements.length > 0) contents.set(name, elements);
+    }
+    return contents;
+  }
+
+  /** From now on these tables are in force. The kernel has the plan already. */
+  switch({ plan, tables }: Transition): void {
+    for (const [name, table] of this.tables) if (!tables.has(name)) this.#retired.set(name, table);
+    this.tables.clear();
+    for (const planned of plan.tables) {
+      const table = tables.get(planned.name)!;
+      table.plan = planned;
+      table.sets = setsOf(plan.manifest, planned.name);
+      table.rules = plan.rules.get(planned.name) ?? { adds: false, deletes: false };
+      this.tables.set(planned.name, table);
+      this.#retired.delete(planned.name);
+    }
+  }
+
+  /** Brings the policy's own entries of tables that go on to what their plan says. */
+  async update(tables: readonly LiveTable[]): Promise<void> {
+    for (const table of tables) {
+      const source = policySource(table.plan);
+      const now = this.clock.steady();
+      const wishes = await policyWishes(table, table.plan, this.clock.wall());
+      await this.writer.perform(table, source, changes(table, wishes), (change, wish) => putPolicy(change, wish, now));
+    }
+  }
+
+  /** The trial is over: what left the policy won't come back. Answers those tables. */
+  forget(): LiveTable[] {
+    const retired = [...this.#retired.values()];
+    this.#retired.clear();
+    return retired;
+  }
+
+  /** In memory alone: the kernel gets it with the set. */
+  async #fill(table: LiveTable, planned: PlanTable): Promise<void> {
+    const now = this.clock.steady();
+    for (const chunk of await policyWishes(table, planned, this.clock.wall())) {
+      const change = new TableChange(table, policySource(planned));
+      for (const wish of chunk) putPolicy(change, wish, now);
+      await new Promise(setImmediate);
+    }
+  }
+
+  #elements(table: LiveTable, family: Family, tier: Tier): Element[] {
+    const now = this.clock.steady();
+    const elements: Element[] = [];
+    const entries = table.entries[family];
+    for (const piece of tier === 'hosts' ? entries.hostPieces() : entries.prefixPieces()) {
+      const element = pieceElement(family, piece, now);
+      if (element !== undefined) elements.push(element);
+    }
+    return elements;
+  }
+}
+
+/** Where a table's entries are, by index in the manifest. */
+export function setsOf(manifest: Pick<Manifest, 'sets'>, name: string): TableSets {
+  const sets: Record<Family, Partial<Record<Tier, SetIndex>>> = { 4: {}, 6: {} };
+  for (const [index, { role }] of manifest.sets.entries()) {
+    if (role.kind === 'table' && role.table === name) sets[role.family][role.tier] = index;
+  }
+  return sets;
+}
+
+/** Which tables' hosts rules add to or delete from. */
+export function ruleUses(ruleset: Ruleset, manifest: Pick<Manifest, 'sets'>): Map<string, RuleUse> {
+  const tableOf = new Map<string, string>();
+  for (const { table, name, role } of manifest.sets) {
+    if (role.kind === 'table') tableOf.set(`${table} @${name}`, role.table);
+  }
+  const uses = new Map<string, RuleUse>();
+  for (const { family, chains } of ruleset.tables) {
+    for (const statement of chains.flatMap((chain) => chain.rules.flatMap((rule) => rule.statements))) {
+      if (!('set' in statement)) continue;
+      const { op, set } = statement.set;
+      const name = tableOf.get(`${family} ${set.startsWith('@') ? set : `@${set}`}`);
+      if (name === undefined) continue;
+      const known = uses.get(name) ?? { adds: false, deletes: false };
+      uses.set(name, op === 'delete' ? { ...known, deletes: true } : { ...known, adds: true });
+    }
+  }
+  return uses;
+}
+
+export function policySource(planned: PlanTable): Source {
+  return { kind: 'policy', id: planned.origin.file };
+}
+
+interface PolicyItem {
+  readonly prefix: Wish['prefix'];
+  readonly entry: PlanEntry;
+}
+
+function policyWishes(table: LiveTable, planned: PlanTable, wall: number): Promise<Iterable<readonly Wish[]>> {
+  const shared = new Map<string, Terms>();
+  const termsOf = ({ entry: { not, origin } }: PolicyItem): Terms => {
+    const key = `${not} ${origin.file}`;
+    const known = shared.get(key);
+    if (known !== undefined) return known;
+    const source: Source = { kind: 'policy', id: origin.file };
+    const terms = { not, expires: Number.POSITIVE_INFINITY, source, addedAt: wall, request: 0 };
+    shared.set(key, terms);
+    return terms;
+  };
+  const replacing: Replacing<PolicyItem> = { items: prefixesOf(planned.entries), termsOf, owns: isPolicy };
+  return replacement(table, replacing);
+}
+
+function* prefixesOf(entries: readonly PlanEntry[]): IterableIterator<PolicyItem> {
+  for (const entry of entries) for (const prefix of rangePrefixes(entry.range)) yield { prefix, entry };
+}
+
+/** Only what is not so already; an unchanged list of any length costs the kernel nothing. */
+function* changes(table: LiveTable, chunks: Iterable<readonly Wish[]>): IterableIterator<readonly Wish[]> {
+  for (const chunk of chunks) {
+    const changed = chunk.filter(({ prefix, terms }) => {
+      const current = table.get(prefix);
+      return current === undefined || !isPolicy(current) || current.not !== terms?.not;
+    });
+    if (changed.length > 0) yield changed;
+  }
+}
+
+function putPolicy(change: TableChange, { prefix, terms }: Wish, now: number): Outcome {
+  if (terms === undefined) deletePolicy(change, prefix, now);
+  else addPolicy(change, prefix, terms);
+  return 'changed';
+}
