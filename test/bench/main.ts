@@ -1,8 +1,9 @@
 /** `npm run bench [-- NAME …]`: all measurements, or those named. Exits 1 when a bound was missed. */
 
 import { type Bench, headingText, rowText } from './bench.js';
+import { pftabledBench } from './pftabled.js';
 
-const benches: readonly Bench[] = [];
+const benches: readonly Bench[] = [pftabledBench];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));

@@ -182,7 +182,7 @@ function runsOf(admitted: readonly Waiting[]): Run[] {
       run = { command, table, peer, prefixes: [] };
       runs.push(run);
     }
-    if (request.command !== 'flush') run.prefixes.push(request.prefix);
+    if (request.prefix !== undefined) run.prefixes.push(request.prefix);
   }
   return runs;
 }

@@ -29,15 +29,18 @@ export const pftabledRefusals = {
 
 export type PftabledRefusal = keyof typeof pftabledRefusals;
 
-export type PftabledRequest = {
+export interface PftabledRequest {
+  readonly command: keyof typeof pftabledCommands;
   readonly table: string;
+  /** Undefined for a flush. */
+  readonly prefix: Prefix | undefined;
   /** When it was made by the client's clock, in milliseconds since the epoch. */
   readonly sentAt: number;
   /** When the clock check begins to refuse it, in milliseconds since the epoch; the same for every copy. */
   readonly expiresAt: number;
   /** The same for every copy of this request and for no other. */
   readonly mark: Buffer;
-} & ({ readonly command: 'add' | 'delete'; readonly prefix: Prefix } | { readonly command: 'flush' });
+}
 
 /**
  * Checks a datagram in the original's order: size, version, clock, digest, then what it asks for. Whether it came
@@ -62,18 +65,18 @@ export function verifyPftabled(
   const word = commandWords[command];
   if (word === undefined) return 'command';
   if (!rules.tables.has(table) && rules.force === undefined) return 'table';
+  // 198.51.100.255/0 is undefined in the original; banning everybody for it would be the worst reading.
+  const mask = version === 1 ? 32 : message.mask;
+  if (word !== 'flush' && (mask > 32 || (mask === 0 && message.address !== 0))) return 'mask';
   const sentS = nowS + aheadS;
-  const common = {
+  return {
+    command: word,
     table,
+    prefix: word === 'flush' ? undefined : prefixOf({ family: 4, value: BigInt(message.address) }, mask),
     sentAt: sentS * 1000,
     expiresAt: (sentS + clockToleranceS + 1) * 1000,
     mark: pftabledMark(datagram, key !== undefined),
   };
-  if (word === 'flush') return { ...common, command: word };
-  const mask = version === 1 ? 32 : message.mask;
-  // 198.51.100.255/0 is undefined in the original; banning everybody for it would be the worst reading.
-  if (mask > 32 || (mask === 0 && message.address !== 0)) return 'mask';
-  return { ...common, command: word, prefix: prefixOf({ family: 4, value: BigInt(message.address) }, mask) };
 }
 
 const commandWords: Readonly<Record<number, keyof typeof pftabledCommands>> = Object.fromEntries(

@@ -22,7 +22,7 @@ const message: PftabledMessage = {
 function verdict(change: Partial<PftabledMessage>, by: Partial<PftabledRules> = {}, at = nowMs) {
   const found = verifyPftabled(encodePftabled({ ...message, ...change }, key), at, { ...rules, ...by });
   if (typeof found === 'string') return found;
-  return [found.command, found.table, ...('prefix' in found ? [formatPrefix(found.prefix)] : [])].join(' ');
+  return [found.command, found.table, ...(found.prefix === undefined ? [] : [formatPrefix(found.prefix)])].join(' ');
 }
 
 test('what a datagram asks for, or why it is refused', () => {
