@@ -49,6 +49,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'send requests to a pftabled server, as pftabled-client does',
     load: async () => (await import('./pftabled.js')).pftabled,
   },
+  iptaccount: {
+    topic: 'Compatible programs',
+    summary: 'print accounts as iptaccount of xtables-addons does: [-u] [-h] [-a] [-f] [-c] [-s] [-l NAME]',
+    load: async () => (await import('./iptaccount.js')).iptaccount,
+  },
   version: {
     topic: 'Other',
     summary: 'print the version',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { type AccountKernel, type AccountLine, iptaccount } from '../../src/cli/iptaccount.js';
+import { type AccountKernel, type AccountLine, iptaccount } from '../../src/cli/iptaccount-program.js';
 import { testVectors, type Vector } from './vectors.js';
 
 interface IptaccountVector extends Vector {
