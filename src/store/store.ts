@@ -4,6 +4,7 @@
  */
 
 import type { Prefix } from '../net/address.js';
+import type { TableDigest } from './digest.js';
 import type { EntryRegister, Json, Origin, Register, Space } from './register.js';
 
 /** A wish: the store stamps it and makes a register of it. */
@@ -56,15 +57,15 @@ export interface Store {
 
   /** Tables that have entries. */
   tables(): string[];
-  /** Entries in force, in no order; a snapshot that isn't disturbed by changes. */
+  /** Entries in force, in no order. One that stays while this runs is seen once; one that comes or goes, at most once. */
   entries(table: string): Iterable<LiveEntry>;
   entry(table: string, prefix: Prefix): LiveEntry | undefined;
   /** What the store's last word about a prefix is, also when that is `delete` or expired; flushed counts as unknown. */
   lastWord(table: string, prefix: Prefix): EntryRegister | undefined;
   /** Every register, to copy or to export; a stream that tolerates changes while it runs (join makes it right). */
   registers(): Iterable<Register>;
-  /** Sum of the hashes of the table's registers as fleets compare it, 16 bytes; entries that expired by `expiredAt` don't count. */
-  digest(table: string, expiredAt: number): Uint8Array;
+  /** Digest of a table as fleets compare it; entries that expire by `expiredBy` (ms since the epoch) don't count. */
+  digest(table: string, salt: string, expiredBy: number): TableDigest;
 
   value(space: Space, key: string): Json | undefined;
   values(space: Space): Iterable<readonly [key: string, value: Json]>;
@@ -72,8 +73,13 @@ export interface Store {
   replayWindow(protocol: string): ReplayWindow;
   sequence(name: string): Sequence;
 
-  /** The wall clock was stepped by so much: expiries move with it, so that what is left of each entry stays. */
-  clockStepped(stepMs: number): Promise<void>;
+  /**
+   * Looks whether the wall clock was stepped; then expiries move with it, so that what is left of each entry stays.
+   * Answers by how many ms it was. After a step backwards entries may be in force again that the kernel has let go.
+   */
+  watchClock(): number;
+  /** What is done now and then, by a timer of the store's own: a step of sweeping, a look at the size of the journal. */
+  tick(): void;
   close(): Promise<void>;
 }
 
@@ -82,17 +88,19 @@ export type Revoke = () => Promise<void>;
 /** Guards a signed protocol without counters: a message is taken once. */
 export interface ReplayWindow {
   /**
-   * Answers whether the message is new. The answer is decided in the order of calls; when it is true it is on disk.
-   * @param mark at least 16 bytes of a digest over the whole message
-   * @param expiresAt when the protocol's own clock check begins to refuse the message, ms since the epoch
+   * Answers whether the message is new. Decided in the order of calls; when the answer is true it is on disk.
+   * A message that could have been taken before the store was lost (damaged, set aside) is not new.
+   * @param mark a digest over the whole message; its first 16 bytes count
    * @throws PosternError `busy` at the bound, `system` when it can't be made durable: the message must be refused then.
    */
-  admit(mark: Uint8Array, expiresAt: number): Promise<boolean>;
-  /**
-   * Messages dated before this (ms since the epoch) must be refused: what was taken before it isn't known,
-   * because the store was lost. Absent when nothing was lost.
-   */
-  readonly notBefore: number | undefined;
+  admit(mark: Uint8Array, valid: Validity): Promise<boolean>;
+}
+
+/** When the protocol's own clock check takes a message, both a function of the message alone; ms since the epoch. */
+export interface Validity {
+  readonly from: number;
+  /** The first moment at which it is refused. */
+  readonly until: number;
 }
 
 /** Guards a signed protocol with a counter: each number is greater than all before. */

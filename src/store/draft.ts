@@ -1,0 +1,127 @@
+/** From wishes to registers, and back: what a client sends is bounded and clean before it gets a stamp. */
+
+import { PosternError } from '../errors.js';
+import { maxPayloadBytes } from './frame.js';
+import type { HybridClock } from './hybrid-clock.js';
+import { prefixKey } from './prefix-key.js';
+import type { EntryRegister, FlushRegister, ValueRegister } from './register.js';
+import type { State } from './state.js';
+import type { Draft } from './store.js';
+
+export type Stamped = EntryRegister | FlushRegister | ValueRegister;
+
+/** Bytes of UTF-8. */
+const textBounds = { table: 64, comment: 127, 'name of the source': 255, key: 255, value: 16 * 1024 * 1024 } as const;
+const unprintable = /[\p{Cc}\u2028\u2029]/u;
+/** More than any register has beside its texts. */
+const fixedBytes = 80;
+
+/**
+ * Checks all wishes of one change.
+ * @throws PosternError `invalid`: a text is too long or holds control characters; `full`: too much for one change.
+ */
+export function checkDrafts(drafts: readonly Draft[]): void {
+  let bytes = 0;
+  for (const draft of drafts) {
+    bytes += fixedBytes + (draft.kind === 'value' ? checkValue(draft) : checkTexts(draft));
+    if ('expiresAt' in draft) checkTime(draft.expiresAt);
+  }
+  if (bytes > maxPayloadBytes) {
+    throw new PosternError('full', `one change of ${drafts.length} records is too large; make it in parts`);
+  }
+}
+
+function checkTexts(draft: Exclude<Draft, { kind: 'value' }>): number {
+  const comment = draft.kind === 'entry' && draft.op === 'add' ? draft.comment : undefined;
+  return (
+    checkText('table', draft.table) +
+    checkText('name of the source', draft.origin.id) +
+    (comment === undefined ? 0 : checkText('comment', comment))
+  );
+}
+
+function checkValue(draft: Draft & { kind: 'value' }): number {
+  const key = checkText('key', draft.key);
+  return draft.value === undefined ? key : key + checkLength('value', JSON.stringify(draft.value));
+}
+
+function checkTime(ms: number | undefined): void {
+  if (ms === undefined || (Number.isSafeInteger(ms) && ms > 0 && ms < 2 ** 48)) return;
+  throw new PosternError('invalid', `${ms} is no time of expiry; it is in whole milliseconds since the epoch`);
+}
+
+function checkText(what: keyof typeof textBounds, text: string): number {
+  if (unprintable.test(text)) {
+    throw new PosternError('invalid', `the ${what} ${JSON.stringify(text)} holds control characters; leave them out`);
+  }
+  return checkLength(what, text);
+}
+
+function checkLength(what: keyof typeof textBounds, text: string): number {
+  const bytes = Buffer.byteLength(text);
+  const bound = textBounds[what];
+  if (bytes > bound) throw new PosternError('invalid', `the ${what} has ${bytes} bytes; at most ${bound} are kept`);
+  return bytes;
+}
+
+/** The register for a wish; undefined when there is nothing to do: a delete of what isn't there. */
+export function registerFor(draft: Draft, state: State, stamps: HybridClock, node: string): Stamped | undefined {
+  if (draft.kind !== 'entry') return { ...draft, at: stamps.next(), node };
+  if (draft.op === 'add') return { ...draft, not: draft.not ?? false, at: stamps.next(), node };
+  const known = state.table(draft.table)?.get(draft.prefix);
+  if (known === undefined || known.op === 'delete') return undefined;
+  const { not, expiresAt } = known;
+  return { ...draft, not, at: stamps.next(), node, ...(expiresAt !== undefined && { expiresAt }) };
+}
+
+/** A register that was joined, and what was known before about the things it is about. */
+export interface Word {
+  readonly register: Stamped;
+  readonly before: readonly Stamped[];
+}
+
+export function wordsBefore(draft: Draft, state: State): readonly Stamped[] {
+  if (draft.kind === 'flush') return [...(state.table(draft.table)?.registers() ?? [])];
+  const before =
+    draft.kind === 'value' ? state.value(draft.space, draft.key) : state.table(draft.table)?.get(draft.prefix);
+  return before === undefined ? [] : [before];
+}
+
+/**
+ * Takes words back, the last one first, as further wishes; what somebody else changed since is left as it is.
+ * @param join joins a wish at once, so that the next one is worked out from what it leaves
+ */
+export function takeBack(words: readonly Word[], state: State, join: (draft: Draft) => void): void {
+  const undone = new Set<string>();
+  for (const { register, before } of words.toReversed()) {
+    for (const draft of undoOf(register, before, state, undone)) {
+      join(draft);
+      undone.add(keyOf(draft));
+    }
+  }
+}
+
+function undoOf(register: Stamped, before: readonly Stamped[], state: State, undone: ReadonlySet<string>): Draft[] {
+  if (register.kind === 'flush') {
+    return before.flatMap((old) => {
+      if (old.kind !== 'entry' || old.op === 'delete') return [];
+      const now = state.table(old.table)?.get(old.prefix);
+      return now === undefined || undone.has(keyOf(old)) ? [{ ...old, op: 'add' as const }] : [];
+    });
+  }
+  const [old] = before;
+  if (register.kind === 'value') {
+    const { space, key, at } = register;
+    if (state.value(space, key)?.at !== at && !undone.has(keyOf(register))) return [];
+    return [old?.kind === 'value' ? old : { kind: 'value', space, key }];
+  }
+  const { table, prefix, origin, at } = register;
+  if (state.table(table)?.get(prefix)?.at !== at && !undone.has(keyOf(register))) return [];
+  if (old?.kind === 'entry' && old.op === 'add') return [{ ...old, op: 'add' }];
+  return [{ kind: 'entry', op: 'delete', table, prefix, origin }];
+}
+
+function keyOf(about: Draft | Stamped): string {
+  if (about.kind === 'value') return `value ${about.space} ${about.key}`;
+  return about.kind === 'flush' ? `flush ${about.table}` : `entry ${about.table} ${prefixKey(about.prefix)}`;
+}

@@ -1,0 +1,32 @@
+/**
+ * Stamps that follow the wall clock and never go back (a hybrid logical clock). Microseconds, because one writer may
+ * change a thousand things in a millisecond: stamps of whole milliseconds would run ahead of the wall clock then.
+ */
+
+import type { Stamp } from './register.js';
+
+export class HybridClock {
+  #last: Stamp = 0;
+
+  constructor(private readonly wallMs: () => number) {}
+
+  /** A stamp later than every one given or witnessed before. */
+  next(): Stamp {
+    this.#last = Math.max(this.wallMs() * 1000, this.#last + 1);
+    return this.#last;
+  }
+
+  /** Notes a stamp that came from elsewhere, so that our next word about the same thing wins. */
+  witness(stamp: Stamp): void {
+    if (stamp > this.#last) this.#last = stamp;
+  }
+
+  get last(): Stamp {
+    return this.#last;
+  }
+}
+
+/** Milliseconds since the epoch, for people and for ages. */
+export function stampMs(stamp: Stamp): number {
+  return Math.floor(stamp / 1000);
+}

@@ -1,0 +1,293 @@
+/**
+ * The store: state in memory, changes in the journal. A change is stamped and joined when it is asked for, then made durable
+ * together with all that came meanwhile.
+ */
+
+import { PosternError } from '../errors.js';
+import type { Prefix } from '../net/address.js';
+import type { ClockWatch } from './clock-watch.js';
+import { type TableDigest, tableDigest } from './digest.js';
+import { checkDrafts, registerFor, takeBack, type Word, wordsBefore } from './draft.js';
+import type { DurableLog } from './durable-log.js';
+import type { HybridClock } from './hybrid-clock.js';
+import type { EntryRegister, Json, MarkRegister, Register, Space } from './register.js';
+import { type GuardStore, openReplayWindow, openSequence } from './replay-window.js';
+import type { State } from './state.js';
+import type { Draft, LiveEntry, ReplayWindow, Revoke, Sequence, Store, StoreStatus } from './store.js';
+import { Sweeper } from './sweeper.js';
+import type { StoreClock } from './system-clock.js';
+import { shiftOf } from './timeline.js';
+
+export interface Bounds {
+  /** Registers of all tables together, deletes included. */
+  readonly maxEntries: number;
+  readonly maxTables: number;
+  /** Values of all spaces together. */
+  readonly maxValues: number;
+  /** Deletes and expired entries that are kept just in case. */
+  readonly maxDead: number;
+  /** A snapshot ends the journals when they hold so much more than the last one. */
+  readonly journalBytes: number;
+}
+
+export const defaultBounds: Bounds = {
+  maxEntries: 2_000_000,
+  maxTables: 4_096,
+  maxValues: 200_000,
+  maxDead: 200_000,
+  journalBytes: 32 * 1024 * 1024,
+};
+
+/** What `openStore` puts together. */
+export interface Parts {
+  readonly node: string;
+  readonly state: State;
+  readonly log: DurableLog;
+  readonly stamps: HybridClock;
+  readonly clock: StoreClock;
+  readonly watch: ClockWatch;
+  readonly bounds: Bounds;
+  readonly notices: () => readonly string[];
+  /** Gives the folder free for others. */
+  readonly release: () => void;
+}
+
+const tickMs = 250;
+/** How far the clocks on the disk may lag behind, busy and idle. */
+const readingEveryMs = 1_000;
+const idleReadingEveryMs = 10_000;
+/** Stamps may be so far ahead of our clock when they come from elsewhere. */
+const maxAheadMs = 86_400_000;
+const registersPerFrame = 1_000;
+
+export class JournaledStore implements Store, GuardStore {
+  readonly node: string;
+  readonly state: State;
+  readonly clock: StoreClock;
+  readonly #parts: Parts;
+  readonly #sweeper: Sweeper;
+  readonly #timer: NodeJS.Timeout;
+  #readingAtMs = 0;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.node = parts.node;
+    this.state = parts.state;
+    this.clock = parts.clock;
+    this.#sweeper = new Sweeper(parts.state, parts.bounds.maxDead);
+    this.#timer = setInterval(() => this.tick(), tickMs).unref();
+  }
+
+  status(): StoreStatus {
+    const { log, notices } = this.#parts;
+    return {
+      mode: log.trouble === undefined ? 'durable' : 'memory',
+      notices: notices(),
+      ...this.state.counts,
+      ...log.status,
+    };
+  }
+
+  async write(drafts: readonly Draft[]): Promise<Revoke> {
+    checkDrafts(drafts);
+    this.#checkRoom(drafts);
+    this.watchClock();
+    const words = drafts.flatMap((draft) => this.#say(draft));
+    await this.#append(words.map(({ register }) => register));
+    return () => this.#revoke(words);
+  }
+
+  async join(registers: Iterable<Register>): Promise<number> {
+    let won = 0;
+    let frame: Register[] = [];
+    for (const register of registers) {
+      this.#checkForeign(register);
+      if (!this.#joinForeign(register)) continue;
+      won++;
+      if (frame.push(register) < registersPerFrame) continue;
+      await this.#append(frame);
+      frame = [];
+    }
+    await this.#append(frame);
+    return won;
+  }
+
+  tables(): string[] {
+    return [...this.state.tables()].filter((table) => table.size > table.deleted).map(({ name }) => name);
+  }
+
+  *entries(table: string): Generator<LiveEntry> {
+    for (const entry of this.state.table(table)?.registers() ?? []) if (this.#isLive(entry)) yield entry;
+  }
+
+  entry(table: string, prefix: Prefix): LiveEntry | undefined {
+    const entry = this.lastWord(table, prefix);
+    return entry !== undefined && this.#isLive(entry) ? entry : undefined;
+  }
+
+  lastWord(table: string, prefix: Prefix): EntryRegister | undefined {
+    return this.state.table(table)?.get(prefix);
+  }
+
+  registers(): Iterable<Register> {
+    return this.state.registers();
+  }
+
+  digest(table: string, salt: string, expiredBy: number): TableDigest {
+    const counts = (entry: EntryRegister) =>
+      entry.op === 'add' && (entry.expiresAt ?? Number.POSITIVE_INFINITY) > expiredBy;
+    return tableDigest([...(this.state.table(table)?.registers() ?? [])].filter(counts), salt);
+  }
+
+  value(space: Space, key: string): Json | undefined {
+    const register = this.state.value(space, key);
+    return register !== undefined && this.#isFresh(register.expiresAt) ? register.value : undefined;
+  }
+
+  *values(space: Space): Generator<readonly [key: string, value: Json]> {
+    for (const { key, value, expiresAt } of this.state.values(space)) {
+      if (value !== undefined && this.#isFresh(expiresAt)) yield [key, value];
+    }
+  }
+
+  replayWindow(protocol: string): ReplayWindow {
+    return openReplayWindow(this, protocol);
+  }
+
+  sequence(name: string): Sequence {
+    return openSequence(this, name);
+  }
+
+  get lostMarksAt(): number | undefined {
+    return this.#parts.watch.lostMarksAt;
+  }
+
+  async persistMark(mark: MarkRegister): Promise<void> {
+    this.#parts.log.checkRoom();
+    this.#requireDurable(await this.#append([mark]));
+  }
+
+  async persistNumber(name: string, number: bigint): Promise<void> {
+    const draft: Draft = { kind: 'value', space: 'sequence', key: name, value: String(number) };
+    checkDrafts([draft]);
+    this.#checkRoom([draft]);
+    this.#requireDurable(await this.#append(this.#say(draft).map(({ register }) => register)));
+  }
+
+  watchClock(): number {
+    const { watch, log } = this.#parts;
+    const change = watch.look();
+    if (change !== undefined) {
+      this.state.moveExpiries(shiftOf(change));
+      log.restate(change);
+    }
+    return watch.takeStep();
+  }
+
+  /** Everything that is done now and then; a timer calls it. */
+  tick(): void {
+    const { log } = this.#parts;
+    this.#sweeper.step(this.clock.wallMs());
+    this.state.expireMarks(this.clock.wallMs(), this.clock.steadyMs());
+    log.tick();
+    if (this.clock.steadyMs() - this.#readingAtMs >= idleReadingEveryMs) this.#appendReading();
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#appendReading();
+    await this.#parts.log.close();
+    this.#parts.release();
+  }
+
+  /** Stamps and joins a wish; nothing when there is nothing to do. */
+  #say(draft: Draft): Word[] {
+    const before = wordsBefore(draft, this.state);
+    const register = registerFor(draft, this.state, this.#parts.stamps, this.node);
+    if (register === undefined) return [];
+    this.state.join(register);
+    this.#forgetDelete(register);
+    return [{ register, before }];
+  }
+
+  /** At the bound deletes are only in the journal, where they stand behind what they delete. */
+  #forgetDelete(register: Word['register']): void {
+    if (register.kind !== 'entry' || register.op !== 'delete') return;
+    const table = this.state.openTable(register.table);
+    if (table.deleted > this.#parts.bounds.maxDead) table.forget(register.prefix);
+  }
+
+  async #revoke(words: readonly Word[]): Promise<void> {
+    const registers: Register[] = [];
+    takeBack(words, this.state, (draft) => registers.push(...this.#say(draft).map(({ register }) => register)));
+    await this.#append(registers);
+  }
+
+  /** True when it is durable. */
+  #append(registers: readonly Register[]): Promise<boolean> {
+    if (registers.length === 0) return Promise.resolve(true);
+    if (this.clock.steadyMs() - this.#readingAtMs >= readingEveryMs) this.#appendReading();
+    return this.#parts.log.append({ kind: 'change', registers });
+  }
+
+  #appendReading(): void {
+    this.#readingAtMs = this.clock.steadyMs();
+    const { wallMs, uptimeMs } = this.clock.reading();
+    void this.#parts.log.append({ kind: 'clock', wallMs, uptimeMs });
+  }
+
+  #requireDurable(durable: boolean): void {
+    if (durable) return;
+    throw new PosternError(
+      'system',
+      `signed requests are refused while the state directory can't be written: ${this.#parts.log.trouble}`,
+    );
+  }
+
+  /** @throws PosternError `full`, `busy`; nothing was changed. */
+  #checkRoom(drafts: readonly Draft[]): void {
+    this.#parts.log.checkRoom();
+    if (this.#hasRoom(drafts)) return;
+    this.#sweeper.sweepAll(this.clock.wallMs());
+    if (this.#hasRoom(drafts)) return;
+    const { maxEntries, maxValues, maxTables } = this.#parts.bounds;
+    throw new PosternError(
+      'full',
+      `the store holds ${maxEntries} entries, ${maxValues} values or ${maxTables} tables; delete some`,
+    );
+  }
+
+  #hasRoom(drafts: readonly Draft[]): boolean {
+    const { maxEntries, maxValues, maxTables } = this.#parts.bounds;
+    const { entries, tombstones, values } = this.state.counts;
+    const more = drafts.length;
+    return entries + tombstones + more <= maxEntries && values + more <= maxValues && this.state.tableCount < maxTables;
+  }
+
+  /** @throws PosternError `invalid`: it would drag our clock along; `full`. */
+  #checkForeign(register: Register): void {
+    this.#checkRoom([]);
+    if (register.kind === 'mark') return;
+    if (register.at > (this.clock.wallMs() + maxAheadMs) * 1000) {
+      throw new PosternError(
+        'invalid',
+        `a record is from the future (${new Date(register.at / 1000).toISOString()}); set the clock`,
+      );
+    }
+    this.#parts.stamps.witness(register.at);
+  }
+
+  #joinForeign(register: Register): boolean {
+    if (register.kind !== 'mark') return this.state.join(register);
+    const keepUntil = this.clock.steadyMs() + Math.max(0, register.expiresAt - this.clock.wallMs());
+    return this.state.marks(register.protocol).add(register.mark, register.expiresAt, keepUntil);
+  }
+
+  #isLive(entry: EntryRegister): entry is LiveEntry {
+    return entry.op === 'add' && this.#isFresh(entry.expiresAt);
+  }
+
+  #isFresh(expiresAt: number | undefined): boolean {
+    return expiresAt === undefined || expiresAt > this.clock.wallMs();
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * Registers as bytes, about 50 for an entry. Numbers are big-endian; `text` is UTF-8 behind a length of one byte.
+ *
+ * | Kind  | Fields, in this order                                                                                     |
+ * |-------|-----------------------------------------------------------------------------------------------------------|
+ * | entry | u8 1, u8 flags, u8 prefix length, address 4 or 16, stamp u64, [expiry u48], node text, table text,        |
+ * |       | origin kind u8, origin id text, [comment text]                                                            |
+ * | flush | u8 2, stamp u64, node text, table text, origin kind u8, origin id text                                    |
+ * | value | u8 3, u8 flags, stamp u64, [expiry u48], node text, space text, key text, [u32 length, JSON]              |
+ * | mark  | u8 4, expiry u48, 16 bytes, protocol text                                                                 |
+ *
+ * Flags: 1 delete (value: no value), 2 exception, 4 IPv6, 8 has expiry, 16 has comment.
+ * Stamps are microseconds. In format 1 they were milliseconds in a u48.
+ */
+
+import { addressBytes, addressFromBytes } from '../net/address.js';
+import type { ByteReader, ByteWriter } from './byte-writer.js';
+import type {
+  EntryRegister,
+  FlushRegister,
+  Json,
+  MarkRegister,
+  Origin,
+  Register,
+  Space,
+  ValueRegister,
+} from './register.js';
+
+/** The format that is written. Every older one is read. */
+export const currentFormat = 2;
+
+const entryKind = 1;
+const flushKind = 2;
+const valueKind = 3;
+const markKind = 4;
+
+const isDelete = 1;
+const isException = 2;
+const isIpv6 = 4;
+const hasExpiry = 8;
+const hasComment = 16;
+
+export const markBytes = 16;
+
+/** A place in this list is what stands in a record: only append. */
+export const originKinds: readonly Origin['kind'][] = [
+  'cli',
+  'rest',
+  'pftabled',
+  'blacklistd',
+  'knock',
+  'scan',
+  'rule',
+  'import',
+  'policy',
+];
+
+export function writeRegister(out: ByteWriter, register: Register): void {
+  if (register.kind === 'entry') writeEntry(out, register);
+  else if (register.kind === 'flush') writeFlush(out, register);
+  else if (register.kind === 'value') writeValue(out, register);
+  else writeMark(out, register);
+}
+
+function writeEntry(out: ByteWriter, entry: EntryRegister): void {
+  out.u8(entryKind);
+  out.u8(
+    (entry.op === 'delete' ? isDelete : 0) |
+      (entry.not ? isException : 0) |
+      (entry.prefix.family === 6 ? isIpv6 : 0) |
+      (entry.expiresAt === undefined ? 0 : hasExpiry) |
+      (entry.comment === undefined ? 0 : hasComment),
+  );
+  out.u8(entry.prefix.length);
+  if (entry.prefix.family === 4) out.u32(Number(entry.prefix.value));
+  else out.raw(addressBytes(entry.prefix));
+  out.u64(entry.at);
+  if (entry.expiresAt !== undefined) out.u48(entry.expiresAt);
+  out.shortText(entry.node);
+  out.shortText(entry.table);
+  writeOrigin(out, entry.origin);
+  if (entry.comment !== undefined) out.shortText(entry.comment);
+}
+
+function writeFlush(out: ByteWriter, flush: FlushRegister): void {
+  out.u8(flushKind);
+  out.u64(flush.at);
+  out.shortText(flush.node);
+  out.shortText(flush.table);
+  writeOrigin(out, flush.origin);
+}
+
+function writeValue(out: ByteWriter, value: ValueRegister): void {
+  out.u8(valueKind);
+  out.u8((value.value === undefined ? isDelete : 0) | (value.expiresAt === undefined ? 0 : hasExpiry));
+  out.u64(value.at);
+  if (value.expiresAt !== undefined) out.u48(value.expiresAt);
+  out.shortText(value.node);
+  out.shortText(value.space);
+  out.shortText(value.key);
+  if (value.value !== undefined) out.longText(JSON.stringify(value.value));
+}
+
+function writeMark(out: ByteWriter, mark: MarkRegister): void {
+  out.u8(markKind);
+  out.u48(mark.expiresAt);
+  out.raw(mark.mark);
+  out.shortText(mark.protocol);
+}
+
+function writeOrigin(out: ByteWriter, origin: Origin): void {
+  out.u8(originKinds.indexOf(origin.kind));
+  out.shortText(origin.id);
+}
+
+/**
+ * Reads one register of the given format.
+ * @throws RangeError when the bytes are none.
+ */
+export function readRegister(from: ByteReader, format: number): Register {
+  const kind = from.u8();
+  if (kind === entryKind) return readEntry(from, format);
+  if (kind === flushKind) return readFlush(from, format);
+  if (kind === valueKind) return readValue(from, format);
+  if (kind === markKind) return readMark(from);
+  throw new RangeError(`no register begins with ${kind}`);
+}
+
+function readStamp(from: ByteReader, format: number): number {
+  return format === 1 ? from.u48() * 1000 : from.u64();
+}
+
+function readEntry(from: ByteReader, format: number): EntryRegister {
+  const flags = from.u8();
+  const length = from.u8();
+  const address = addressFromBytes(from.raw(flags & isIpv6 ? 16 : 4));
+  const at = readStamp(from, format);
+  const expiresAt = flags & hasExpiry ? from.u48() : undefined;
+  const node = from.shortText();
+  const table = from.shortText();
+  const origin = readOrigin(from);
+  const comment = flags & hasComment ? from.shortText() : undefined;
+  return {
+    kind: 'entry',
+    table,
+    prefix: { ...address, length },
+    op: flags & isDelete ? 'delete' : 'add',
+    not: (flags & isException) !== 0,
+    at,
+    node,
+    origin,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(comment === undefined ? {} : { comment }),
+  };
+}
+
+function readFlush(from: ByteReader, format: number): FlushRegister {
+  const at = readStamp(from, format);
+  const node = from.shortText();
+  return { kind: 'flush', at, node, table: from.shortText(), origin: readOrigin(from) };
+}
+
+function readValue(from: ByteReader, format: number): ValueRegister {
+  const flags = from.u8();
+  const at = readStamp(from, format);
+  const expiresAt = flags & hasExpiry ? from.u48() : undefined;
+  const node = from.shortText();
+  const space = from.shortText() as Space;
+  const key = from.shortText();
+  const value = flags & isDelete ? undefined : (JSON.parse(from.longText()) as Json);
+  return {
+    kind: 'value',
+    space,
+    key,
+    at,
+    node,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...(value === undefined ? {} : { value }),
+  };
+}
+
+function readMark(from: ByteReader): MarkRegister {
+  const expiresAt = from.u48();
+  const mark = Buffer.from(from.raw(markBytes));
+  return { kind: 'mark', protocol: from.shortText(), mark, expiresAt };
+}
+
+function readOrigin(from: ByteReader): Origin {
+  const kind = originKinds[from.u8()];
+  if (kind === undefined) throw new RangeError('unknown kind of origin');
+  return { kind, id: from.shortText() };
+}
