@@ -1,7 +1,7 @@
 /** A replay window that lives as long as the process: for tests, and for a daemon without a state directory. */
 
 import { PosternError } from '../errors.js';
-import type { ReplayWindow } from '../store/store.js';
+import type { ReplayWindow, Validity } from '../store/store.js';
 
 /** Bytes of a mark that are kept; two messages that agree in 128 bits of a digest are the same. */
 const markBytes = 16;
@@ -11,7 +11,6 @@ const markBytes = 16;
  * the same expiry, and what has expired goes all at once.
  */
 export class MemoryReplayWindow implements ReplayWindow {
-  readonly notBefore = undefined;
   readonly #marks = new Map<number, Set<string>>();
   #count = 0;
 
@@ -25,7 +24,7 @@ export class MemoryReplayWindow implements ReplayWindow {
     return this.#count;
   }
 
-  async admit(mark: Uint8Array, expiresAt: number): Promise<boolean> {
+  async admit(mark: Uint8Array, { until: expiresAt }: Validity): Promise<boolean> {
     let peers = this.#marks.get(expiresAt);
     if (peers === undefined) {
       this.#forgetExpired();

@@ -100,10 +100,8 @@ export class PftabledReceiver {
   }
 
   async #admit({ request, peer }: Waiting): Promise<boolean> {
-    const { window } = this.effects;
     try {
-      const known = window.notBefore === undefined || request.sentAt >= window.notBefore;
-      const isNew = known && (await window.admit(request.mark, request.expiresAt));
+      const isNew = await this.effects.window.admit(request.mark, request.valid);
       if (!isNew) this.#refuse('replay', peer);
       return isNew;
     } catch (error) {

@@ -3,6 +3,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Prefix } from '../../net/address.js';
 import { prefixOf } from '../../net/prefix.js';
+import type { Validity } from '../../store/store.js';
 import { decodePftabled, isSignedPftabled, pftabledCommands, pftabledMark } from '../../wire/pftabled.js';
 
 /** Seconds that a client's clock may differ, in either direction; the original's bound. */
@@ -34,10 +35,8 @@ export interface PftabledRequest {
   readonly table: string;
   /** Undefined for a flush. */
   readonly prefix: Prefix | undefined;
-  /** When it was made by the client's clock, in milliseconds since the epoch. */
-  readonly sentAt: number;
-  /** When the clock check begins to refuse it, in milliseconds since the epoch; the same for every copy. */
-  readonly expiresAt: number;
+  /** When the clock check takes it; the same for every copy. */
+  readonly valid: Validity;
   /** The same for every copy of this request and for no other. */
   readonly mark: Buffer;
 }
@@ -73,8 +72,7 @@ export function verifyPftabled(
     command: word,
     table,
     prefix: word === 'flush' ? undefined : prefixOf({ family: 4, value: BigInt(message.address) }, mask),
-    sentAt: sentS * 1000,
-    expiresAt: (sentS + clockToleranceS + 1) * 1000,
+    valid: { from: (sentS - clockToleranceS) * 1000, until: (sentS + clockToleranceS + 1) * 1000 },
     mark: pftabledMark(datagram, key !== undefined),
   };
 }

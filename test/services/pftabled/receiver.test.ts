@@ -4,6 +4,7 @@ import { PosternError } from '../../../src/errors.js';
 import { type PftabledEffects, PftabledReceiver } from '../../../src/services/pftabled/receiver.js';
 import type { PftabledRules } from '../../../src/services/pftabled/verify.js';
 import { MemoryReplayWindow } from '../../../src/services/replay-window.js';
+import type { Validity } from '../../../src/store/store.js';
 import { encodePftabled, type PftabledMessage, pftabledKey } from '../../../src/wire/pftabled.js';
 import { TableDouble } from './table-double.js';
 
@@ -86,13 +87,31 @@ test('an altered byte 3 does not make a version 1 request a new one', async () =
   assert.deepEqual(counts(), { added: 1, replay: 2 });
 });
 
-test('what is dated before a lost state is refused, since nobody knows whether it came before', async () => {
-  const window = { notBefore: startS * 1000, admit: async () => true };
-  const { send, receiver, counts } = world({ window });
-  send({ timestamp: startS - 1 });
-  send({ timestamp: startS });
+test('the replay window is told when the clock check takes a request, to the millisecond', async () => {
+  const valid: Validity[] = [];
+  const { send, receiver, clock, counts } = world({
+    window: {
+      admit: async (_mark, when) => {
+        valid.push(when);
+        return true;
+      },
+    },
+  });
+  send({ timestamp: startS + 60 });
   await receiver.settled();
-  assert.deepEqual(counts(), { added: 1, replay: 1 });
+  assert.deepEqual(valid, [{ from: startS * 1000, until: (startS + 121) * 1000 }]);
+  for (const [ms, result] of [
+    [valid[0]!.from - 1, 'clock'],
+    [valid[0]!.from, 'added'],
+    [valid[0]!.until - 1, 'added'],
+    [valid[0]!.until, 'clock'],
+  ] as const) {
+    const before = counts()[result] ?? 0;
+    clock.ms = ms;
+    send({ timestamp: startS + 60 });
+    await receiver.settled();
+    assert.equal(counts()[result], before + 1, `at ${ms}`);
+  }
 });
 
 test('an entry that is added again stays until the later timeout', async () => {
@@ -122,7 +141,7 @@ test('failures of tables and of the replay window are counted by kind and end no
   await receiver.settled();
   assert.deepEqual(counts(), { table: 1 });
 
-  const failing = (error: Error) => ({ notBefore: undefined, admit: () => Promise.reject(error) });
+  const failing = (error: Error) => ({ admit: () => Promise.reject(error) });
   const busy = world({ window: failing(new PosternError('busy', 'full of marks')) });
   busy.send({});
   await busy.receiver.settled();
