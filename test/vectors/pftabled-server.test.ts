@@ -146,9 +146,9 @@ class Model {
     this.#timeoutS = Number(optionValue(vector.options, '-t') ?? 0) || Number.POSITIVE_INFINITY;
   }
 
-  /** A step without a datagram. */
+  /** A step without a datagram: only timeouts. */
   pass(step: Step): void {
-    this.#expire(step);
+    this.#expire(step.pf_calls, step.server_clock);
   }
 
   /** `got` settles what the reference leaves open: without -v it tells nothing about refusals. */
@@ -161,7 +161,7 @@ class Model {
       this.#taken.add(markOf(bytes, this.vector));
       this.#apply(result, call ?? this.#askedCall(bytes), step.server_clock);
     }
-    this.#expire(step);
+    this.#expire(call === undefined ? step.pf_calls : step.pf_calls.slice(0, -1), step.server_clock);
     return result;
   }
 
@@ -233,12 +233,11 @@ class Model {
   }
 
   /** The reference lets go of an entry that, added again, has time left with us. */
-  #expire(step: Step): void {
-    const calls = step.log_lines.filter((line) => line.includes(' timeout '));
-    for (const line of calls) {
-      const [, table, prefix] = /<(.*)> timeout (\S+)/.exec(line) ?? [];
+  #expire(timeouts: readonly string[], nowS: number): void {
+    for (const call of timeouts) {
+      const [, table, prefix] = call.split(' ');
       const addedS = this.#added.get(`${table} ${prefix}`);
-      if (addedS !== undefined && step.server_clock < addedS + this.#timeoutS && addedS !== step.server_clock) {
+      if (addedS !== undefined && nowS < addedS + this.#timeoutS && addedS !== nowS) {
         this.differences.add('timeout extended');
       }
     }
