@@ -35,8 +35,8 @@ export interface Reload {
   /** What was loaded last; undefined on the first load, or when it was forgotten. */
   readonly previous: Loaded | undefined;
   readonly presence: Presence;
-  /** Contents for sets that are new in this load, from the sets that they replace. */
-  readonly carried?: Contents;
+  /** For sets that are new in this load and whose contents the policy doesn't own. */
+  readonly contents?: Contents;
 }
 
 /**
@@ -44,7 +44,7 @@ export interface Reload {
  *
  * In our tables everything that is not in the target is deleted, whoever made it; tables that only `previous` had are
  * deleted whole; other tables are not touched. A set's contents are written when the policy owns them (`elements`) and
- * they are not known to be the same already, or when the set is new and some were carried over.
+ * they are not known to be the same already, or when the set is new and `contents` has some for it.
  */
 export function loadScript(reload: Reload): Line[] {
   if (isLoaded(reload)) return [];
@@ -109,8 +109,8 @@ function isRewritten(table: Table, set: NftSet, { target, previous }: Reload): b
 function filled(table: Table, set: NftSet, reload: Reload): NftSet {
   const { elements, ...definition } = set;
   if (!isPresent(table, set, reload)) {
-    const carried = elements ?? reload.carried?.get(path(table, set.name));
-    return carried === undefined ? set : { ...set, elements: carried };
+    const initial = elements ?? reload.contents?.get(path(table, set.name));
+    return initial === undefined ? set : { ...set, elements: initial };
   }
   return isRewritten(table, set, reload) ? set : definition;
 }

@@ -60,8 +60,8 @@ const presentAfter = ({ ruleset: { tables } }: Target): Presence => ({
 const nothing: Presence = { tables: new Set(), chains: new Map(), sets: new Map(), objects: new Map() };
 const nothingLoaded = undefined;
 
-function script(next: Target, previous: Loaded | undefined, presence: Presence, carried = new Map()): string {
-  return textOf(loadScript({ target: next, previous, presence, carried }));
+function script(next: Target, previous: Loaded | undefined, presence: Presence, contents = new Map()): string {
+  return textOf(loadScript({ target: next, previous, presence, contents }));
 }
 
 /** The script of a reload from one ruleset to another, without the definitions at its end. */
@@ -215,11 +215,11 @@ test('contents that others own are not touched', () => {
   assert.deepEqual(steps(is('1'), is('2')), ['add table inet postern', 'flush table inet postern']);
 });
 
-test('a new set takes over the contents that were carried to it, one that was there does not', () => {
+test('a new set gets the contents that are given for it, one that was there does not', () => {
   const next = target('2', table({ sets: [hosts('new')] }));
-  const carried = new Map([['inet postern new', [{ value: '192.0.2.7', timeoutMs: 60_000, expiresMs: 5_500 }]]]);
-  assert.match(script(next, nothingLoaded, nothing, carried), /192\.0\.2\.7 timeout 1m expires 5s500ms/);
-  assert.doesNotMatch(script(next, nothingLoaded, presentAfter(next), carried), /192\.0\.2\.7/);
+  const contents = new Map([['inet postern new', [{ value: '192.0.2.7', timeoutMs: 60_000, expiresMs: 5_500 }]]]);
+  assert.match(script(next, nothingLoaded, nothing, contents), /192\.0\.2\.7 timeout 1m expires 5s500ms/);
+  assert.doesNotMatch(script(next, nothingLoaded, presentAfter(next), contents), /192\.0\.2\.7/);
 });
 
 test('a table that left the ruleset is deleted when it is there', () => {

@@ -1,0 +1,206 @@
+/**
+ * A kernel for unit tests: transactional, without root, with a clock of its own. It refuses what the real one refuses
+ * (test/kernel/behaviour.ts runs on both), and has what tests need besides: packets, faults, a look inside.
+ */
+
+import type { Manifest, ManifestSet, Plan } from '../compiler/plan.js';
+import { asPosternError, PosternError } from '../errors.js';
+import type { Address } from '../net/address.js';
+import { objectSpec } from '../nft/object-spec.js';
+import type { Presence } from '../nft/presence.js';
+import { tableName } from '../nft/render.js';
+import type { Contents } from '../nft/transaction.js';
+import { type CommitCallOptions, groupCommit } from './commit.js';
+import { elementBatch, setTarget } from './element-batch.js';
+import type { FakeSet, Undo } from './fake-set.js';
+import { type FakeObject, type FakeTable, type FakeTables, loadedTables } from './fake-tables.js';
+import type { ElementChange, ElementKey, ElementState, Kernel, ObjectIndex, ObjectState, SetIndex } from './kernel.js';
+import type { RefusedChange } from './nf.js';
+
+/** What stays when a daemon ends. */
+interface State {
+  tables: FakeTables;
+}
+
+const encoding = { features: { destroy: true, updateTimeout: true }, firstSeq: 1 };
+
+export interface FakeKernelOptions {
+  /** Milliseconds; elements expire by it. */
+  readonly now?: () => number;
+}
+
+/** A fake kernel without any table. */
+export function fakeKernel({ now = Date.now }: FakeKernelOptions = {}): FakeKernel {
+  return new FakeKernel({ tables: new Map() }, now);
+}
+
+export class FakeKernel implements Kernel {
+  /** Addresses whose connections were killed. */
+  readonly killed: Address[] = [];
+  /** Transactions of structure that changed something. */
+  loads = 0;
+  #manifest: Manifest | undefined;
+  #fault: Error | undefined;
+  #closed = false;
+  /** The same queue as before the real kernel: it merges and orders changes. */
+  readonly #queue = groupCommit({
+    transact: async (changes) => this.#transact(changes),
+    // Encoding finds what never reaches a kernel.
+    validate: (changes) => void elementBatch(this.#known(), changes, encoding),
+    now: () => performance.now(),
+    later: (_delayMs, run) => void setImmediate(run),
+  });
+
+  constructor(
+    private readonly state: State,
+    private readonly now: () => number,
+  ) {}
+
+  /** The same kernel as another daemon finds it. */
+  reopened(): FakeKernel {
+    return new FakeKernel(this.state, this.now);
+  }
+
+  /** The next call fails with this error and changes nothing. */
+  failNext(error: Error): void {
+    this.#fault = error;
+  }
+
+  /** Packets that a rule counts on an element (`update @set { … counter }`): false when the set is full. */
+  packets(set: SetIndex, key: Uint8Array, packets: number, bytes: number): boolean {
+    return this.#set(set).count(key, BigInt(packets), BigInt(bytes));
+  }
+
+  /** Packets that a named counter or quota sees. */
+  countPackets(object: ObjectIndex, packets: number, bytes: number): void {
+    const found = this.#object(object);
+    found.packets += BigInt(packets);
+    found.bytes += BigInt(bytes);
+    found.usedBytes += BigInt(bytes);
+  }
+
+  async check(plan: Plan, previous: Manifest | undefined): Promise<void> {
+    this.#begin();
+    loadedTables({ plan, previous, contents: new Map(), tables: this.state.tables, now: this.now });
+  }
+
+  async load(plan: Plan, previous: Manifest | undefined, contents: Contents = new Map()): Promise<void> {
+    this.#begin();
+    await this.#queue.idle();
+    const tables = loadedTables({ plan, previous, contents, tables: this.state.tables, now: this.now });
+    if (tables !== this.state.tables) this.loads += 1;
+    this.state.tables = tables;
+    this.#manifest = plan.manifest;
+  }
+
+  async adopt(manifest: Manifest): Promise<void> {
+    this.#begin();
+    await this.#queue.idle();
+    this.#manifest = manifest;
+  }
+
+  async present(): Promise<Presence> {
+    this.#begin();
+    const ours = (this.#manifest?.tables ?? []).map(tableName).filter((name) => this.state.tables.has(name));
+    const all = <T>(pick: (table: FakeTable) => Iterable<[string, T]>): Map<string, T> =>
+      new Map(
+        ours.flatMap((name) =>
+          [...pick(this.state.tables.get(name)!)].map(([key, thing]): [string, T] => [`${name} ${key}`, thing]),
+        ),
+      );
+    return {
+      tables: new Set(ours),
+      chains: all(({ chains }) => chains),
+      sets: all(({ sets, maps }) => [...sets.keys()].map((name) => [name, maps.has(name) ? 'map' : 'set'])),
+      objects: all(({ objects }) => [...objects].map(([name, { definition }]) => [name, objectSpec(definition)])),
+    };
+  }
+
+  async change(changes: readonly ElementChange[], options?: CommitCallOptions): Promise<void> {
+    this.#begin();
+    return this.#queue.commit(changes, options);
+  }
+
+  async get(set: SetIndex, key: ElementKey): Promise<ElementState | undefined> {
+    this.#begin();
+    return this.#set(set).get(key);
+  }
+
+  async dump(set: SetIndex, { reset = false } = {}): Promise<ElementState[]> {
+    this.#begin();
+    return this.#set(set).states(reset);
+  }
+
+  async object(index: ObjectIndex, { reset = false } = {}): Promise<ObjectState> {
+    this.#begin();
+    const object = this.#object(index);
+    const { definition, packets, bytes, usedBytes } = object;
+    if (reset) object.packets = object.bytes = object.usedBytes = 0n;
+    if (definition.kind === 'quota') return { limitBytes: BigInt(definition.bytes), usedBytes };
+    return definition.kind === 'counter' ? { packets, bytes } : {};
+  }
+
+  async killStates(address: Address): Promise<void> {
+    this.#begin();
+    this.killed.push(address);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  #begin(): void {
+    if (this.#closed) throw new PosternError('internal', 'the kernel edge is closed');
+    const fault = this.#fault;
+    this.#fault = undefined;
+    if (fault !== undefined) throw fault;
+  }
+
+  #known(): Manifest {
+    if (this.#manifest === undefined) throw new PosternError('internal', 'no manifest was adopted or loaded');
+    return this.#manifest;
+  }
+
+  #set(index: SetIndex): FakeSet {
+    const { of } = setTarget(this.#known(), index);
+    const found = this.#find(of.table)?.sets.get(of.name);
+    if (found === undefined) throw new PosternError('not-found', `set ${of.name}: not in the kernel`);
+    return found;
+  }
+
+  #object(index: ObjectIndex): FakeObject {
+    const { objects } = this.#known();
+    const named = objects[index];
+    if (named === undefined) {
+      throw new PosternError('not-found', `object ${index}: the manifest has ${objects.length}`);
+    }
+    const found = this.#find(named.table)?.objects.get(`${named.kind} ${named.name}`);
+    if (found === undefined) throw new PosternError('not-found', `${named.kind} ${named.name}: not in the kernel`);
+    return found;
+  }
+
+  #find(family: ManifestSet['table']): FakeTable | undefined {
+    const table = this.#known().tables.find((table) => table.family === family);
+    return table && this.state.tables.get(tableName(table));
+  }
+
+  /** All changes, or none and which one the kernel refused. */
+  #transact(changes: readonly ElementChange[]): readonly RefusedChange[] {
+    const done: Undo[] = [];
+    for (const [index, change] of changes.entries()) {
+      try {
+        done.push(this.#apply(change));
+      } catch (error) {
+        for (const undo of done.reverse()) undo();
+        return [{ index, error: asPosternError(error) }];
+      }
+    }
+    return [];
+  }
+
+  #apply(change: ElementChange): Undo {
+    const set = this.#set(change.set);
+    if (change.op === 'flush') return set.flush();
+    return change.op === 'add' ? set.add(change) : set.delete(change);
+  }
+}

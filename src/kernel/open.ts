@@ -1,0 +1,123 @@
+/** The real kernel: structure through nft, everything else over netlink. */
+
+import type { Manifest, Plan } from '../compiler/plan.js';
+import { PosternError } from '../errors.js';
+import type { Address } from '../net/address.js';
+import type { Element } from '../nft/model.js';
+import { type Presence, presenceOf } from '../nft/presence.js';
+import { type Line, tableName } from '../nft/render.js';
+import { type Contents, loadScript } from '../nft/transaction.js';
+import { carriedElements, successions } from './carry.js';
+import type { CommitCallOptions } from './commit.js';
+import { type KernelElements, openElements } from './elements.js';
+import type { ElementChange, ElementKey, ElementState, Kernel, ObjectIndex, ObjectState, SetIndex } from './kernel.js';
+import { type Nft, openNft } from './nft.js';
+
+export interface KernelOptions {
+  /** Name of the network namespace (`ip netns`); absent: this process's own. */
+  readonly netns?: string;
+  /** Longest time for one call of nft. */
+  readonly nftTimeoutMs?: number;
+}
+
+/**
+ * Opens the edges to the kernel of a network namespace. Nothing is loaded.
+ * @throws PosternError `not-found` (no such namespace), `system` (not root, no nf_tables).
+ */
+export async function openKernel({ netns, nftTimeoutMs }: KernelOptions = {}): Promise<RealKernel> {
+  const nft = openNft({ ...(netns !== undefined && { netns }), ...(nftTimeoutMs && { timeoutMs: nftTimeoutMs }) });
+  return new RealKernel(nft, await openElements(netns === undefined ? {} : { namespace: netns }));
+}
+
+export class RealKernel implements Kernel {
+  #manifest: Manifest | undefined;
+
+  constructor(
+    private readonly nft: Nft,
+    /** The element half, with its counts and what it found this kernel can do. */
+    readonly elements: KernelElements,
+  ) {}
+
+  async check(plan: Plan, previous: Manifest | undefined): Promise<void> {
+    const lines = await this.#script(plan, previous, new Map());
+    if (lines.length > 0) await this.nft.check(lines);
+  }
+
+  async load(plan: Plan, previous: Manifest | undefined, contents: Contents = new Map()): Promise<void> {
+    const lines = await this.#script(plan, previous, contents);
+    if (lines.length > 0) await this.nft.load(lines);
+    await this.adopt(plan.manifest);
+  }
+
+  async adopt(manifest: Manifest): Promise<void> {
+    // What was asked for by the old indexes may not meet the new ones.
+    await this.elements.idle();
+    this.#manifest = manifest;
+    this.elements.adopt(manifest);
+  }
+
+  async present(): Promise<Presence> {
+    return presenceOf(await this.nft.list(), this.#manifest?.tables ?? []);
+  }
+
+  change(changes: readonly ElementChange[], options?: CommitCallOptions): Promise<void> {
+    return this.elements.change(changes, options);
+  }
+
+  get(set: SetIndex, key: ElementKey): Promise<ElementState | undefined> {
+    return this.elements.get(set, key);
+  }
+
+  dump(set: SetIndex, options?: { readonly reset?: boolean }): Promise<ElementState[]> {
+    return this.elements.dump(set, options);
+  }
+
+  object(object: ObjectIndex, options?: { readonly reset?: boolean }): Promise<ObjectState> {
+    return this.elements.object(object, options);
+  }
+
+  killStates(address: Address): Promise<void> {
+    return this.elements.killStates(address);
+  }
+
+  close(): Promise<void> {
+    return this.elements.close();
+  }
+
+  async #script(plan: Plan, previous: Manifest | undefined, contents: Contents): Promise<Line[]> {
+    const tables = [...plan.manifest.tables, ...(previous?.tables ?? [])];
+    const presence = presenceOf(await this.nft.list(), tables);
+    const carried = await this.#carried(plan, previous, presence);
+    return loadScript({ target: plan, previous, presence, contents: new Map([...carried, ...contents]) });
+  }
+
+  /** Contents for the sets that take over from others. What packets add meanwhile to the old ones is lost. */
+  async #carried(plan: Plan, previous: Manifest | undefined, presence: Presence): Promise<Contents> {
+    const contents = new Map<string, readonly Element[]>();
+    for (const { from, to } of successions(plan, previous)) {
+      const former = pathIn(previous!, from);
+      const path = pathIn(plan.manifest, to);
+      if (!presence.sets.has(former) || presence.sets.has(path)) continue;
+      contents.set(path, carriedElements(plan.manifest.sets[to]!, await this.#dumpOf(previous!, from)));
+    }
+    return contents;
+  }
+
+  async #dumpOf(manifest: Manifest, set: SetIndex): Promise<ElementState[]> {
+    const current = this.#manifest;
+    await this.adopt(manifest);
+    try {
+      return await this.dump(set);
+    } finally {
+      if (current !== undefined) await this.adopt(current);
+    }
+  }
+}
+
+/** `family table name` of a set. */
+function pathIn(manifest: Manifest, set: SetIndex): string {
+  const { table: family, name } = manifest.sets[set]!;
+  const table = manifest.tables.find((candidate) => candidate.family === family);
+  if (table === undefined) throw new PosternError('internal', `set ${name}: the manifest has no ${family} table`);
+  return `${tableName(table)} ${name}`;
+}
