@@ -11,6 +11,9 @@ import { parseAddress } from '../../../src/net/address.js';
 import type { PftabledSection } from '../../../src/policy/ast.js';
 import { pftabled } from '../../../src/services/pftabled/service.js';
 import type { ServiceContext } from '../../../src/services/service.js';
+import { memoryDisk } from '../../../src/store/memory-disk.js';
+import { openStore } from '../../../src/store/open.js';
+import type { Store } from '../../../src/store/store.js';
 import { encodePftabled, pftabledKey } from '../../../src/wire/pftabled.js';
 import { TableDouble } from './table-double.js';
 
@@ -20,13 +23,14 @@ const keyFile = join(folder, 'key');
 writeFileSync(keyFile, Buffer.alloc(32, 7), { mode: 0o600 });
 const key = pftabledKey(Buffer.alloc(20, 7));
 
-function world(section: Partial<PftabledSection>, listen = '127.0.0.1') {
+function world(section: Partial<PftabledSection>, listen = '127.0.0.1', store?: Store) {
   const tables = new TableDouble(['spammer', 'jail'], Date.now);
   const lines: string[] = [];
   const warn = (line: string) => lines.push(line);
   // The receiver uses nothing of the engine but its tables.
   const engine = { tables, events: new EventEmitter() } as unknown as Engine;
-  const context: ServiceContext = { engine, log: { info: warn, warn, error: warn }, now: Date.now };
+  const log = { info: warn, warn, error: warn };
+  const context: ServiceContext = { engine, log, now: Date.now, ...(store === undefined ? {} : { store }) };
   const at = { file: 'policy.yaml', line: 1, column: 1 };
   const whole = { at, listen: { address: parseAddress(listen), port: 0 }, tables: ['spammer'], keyFile, ...section };
   const service = pftabled.create(whole, context);
@@ -68,6 +72,21 @@ test('a signed datagram changes a table, a forged one is counted, over IPv4 and 
     assert.deepEqual(tables.calls, [`add spammer 192.0.2.1 by ${host}`]);
     assert.equal(counts().get('digest'), 1);
     assert.equal(lines.length, 1);
+  }
+});
+
+test('a datagram that was taken before a restart is refused after it', async () => {
+  const disk = memoryDisk();
+  const replayed = datagram(0xc000_0201);
+  for (const result of ['added', 'replay']) {
+    const store = await openStore({ disk, node: 'a' });
+    const { service, counts } = world({}, '127.0.0.1', store);
+    await service.start();
+    await sendTo(portOf(service.status()), '127.0.0.1', replayed);
+    await until(() => counts().get(result) === 1);
+    await service.stop();
+    await store.close();
+    assert.equal(counts().get(result), 1, result);
   }
 });
 
