@@ -192,7 +192,7 @@ class TreeBuilder {
       this.log.error(this.place(start, end), message, 'use `macros:` and `$name`');
     }
     if (node.tag === undefined || node.tag === '') return false;
-    const { tag } = node;
+    const tag = node.tag.replace('tag:yaml.org,2002:', '!!');
     const meant = tag.startsWith('!') && !tag.startsWith('!!') ? tag.slice(1) : '';
     const hint = meant === '' ? 'leave it out' : `write "not ${meant}"`;
     const at = meant === '' ? this.place(start, end) : this.place(Math.max(0, start - tag.length - 1), start);
