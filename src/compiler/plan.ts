@@ -31,6 +31,13 @@ export interface ManifestObject {
   readonly role: ObjectRole;
 }
 
+export interface ManifestChain {
+  readonly table: TableFamily;
+  readonly name: string;
+  /** `type hook priority devices` of a base chain; see `describeBase`. */
+  readonly base?: string;
+}
+
 /**
  * Everything that Postern owns in the kernel. A set or object is known by its place in the list (its index),
  * which is what crosses the seam between engine and kernel. Stored with the state, so that the next version of the
@@ -43,12 +50,7 @@ export interface Manifest {
   readonly tables: readonly { readonly family: TableFamily; readonly name: string }[];
   readonly sets: readonly ManifestSet[];
   readonly objects: readonly ManifestObject[];
-  readonly chains: readonly {
-    readonly table: TableFamily;
-    readonly name: string;
-    /** `type hook priority devices` of a base chain; see `describeBase`. */
-    readonly base?: string;
-  }[];
+  readonly chains: readonly ManifestChain[];
   /** Mark bits and NFLOG groups that were given out; the next compilation gives out the same ones. */
   readonly marks: readonly MarkField[];
   readonly groups: readonly { readonly owner: string; readonly group: number }[];

@@ -9,6 +9,7 @@ import type { ActionWord, MatchWord, SectionWord } from '../policy/vocabulary.js
 import type { ActionFragment, MatchFragment } from './fragment.js';
 import type { IptablesSyntax } from './iptables.js';
 import type { Parity } from './parity.js';
+import type { MarkField } from './roles.js';
 import type { Ground, Site } from './site.js';
 
 export interface Extension {
@@ -23,13 +24,15 @@ export interface Extension {
   readonly parity: Parity;
 }
 
-interface Standing {
+interface Standing<Spec> {
+  /** Bits of the marks that it uses as the policy says; generated rules keep off them. */
+  marks?(spec: Spec): readonly { readonly of: MarkField['of']; readonly mask: number }[];
   /** It has to see every packet of a connection: a warning is given where only the first ones come. */
   readonly everyPacket?: boolean;
 }
 
 /** A key of a rule. `word.negatable` alone is enough for `not`: without `compileNot` the compiler inverts the fragment. */
-export interface MatchCompiler<Spec = unknown> extends Standing {
+export interface MatchCompiler<Spec = unknown> extends Standing<Spec> {
   readonly word: MatchWord;
   compile(spec: Spec, site: Site): MatchFragment;
   /** Where the negation is cheaper, or isn't the plain opposite. */
@@ -37,7 +40,7 @@ export interface MatchCompiler<Spec = unknown> extends Standing {
 }
 
 /** A word of `do:`. */
-export interface ActionCompiler<Spec = unknown> extends Standing {
+export interface ActionCompiler<Spec = unknown> extends Standing<Spec> {
   readonly word: ActionWord;
   compile(spec: Spec, site: Site): ActionFragment;
 }

@@ -22,8 +22,8 @@ export interface Line {
 export type MatchFragment = {
   /** It changes something (tokens, elements): it runs once a packet, after all matches that only look. */
   readonly stateful?: boolean;
-} & (
-  | { readonly anyOf: readonly Line[] }
+} /** `disjoint`: no packet matches two of the lines. */ & (
+  | { readonly anyOf: readonly Line[]; readonly disjoint?: boolean }
   | { readonly decide: (matched: readonly Statement[]) => readonly Line[]; readonly families?: readonly Family[] }
 );
 
@@ -37,6 +37,8 @@ export interface ActionFragment {
   readonly inline?: boolean;
   /** No packet goes on behind it. */
   readonly final?: boolean;
+  /** The rule is about packets of these families alone. */
+  readonly families?: readonly Family[];
 }
 
 /** Holds for every packet. */

@@ -1,9 +1,10 @@
 /** All extensions, and the words that they add to the policy. */
 
 import type { Vocabulary } from '../policy/vocabulary.js';
+import { account } from './account.js';
 import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from './extension.js';
 
-export const extensions: readonly Extension[] = [];
+export const extensions: readonly Extension[] = [account];
 
 /** The words of the extensions, for `parsePolicy`. */
 export function vocabularyOf(from: readonly Extension[]): Vocabulary {

@@ -22,7 +22,7 @@ export type SetRole =
       readonly part: 'network' | 'address';
       readonly family: Family;
     }
-  /** What a rule remembers: `flush` of a log's set lets it speak again. */
+  /** What a rule remembers, by the rule's id: `flush` of a log's set lets it speak again. */
   | { readonly kind: 'rule'; readonly rule: string; readonly word: 'log' | 'limit' | 'conns'; readonly family?: Family }
   /** State of an extension's own. */
   | {
@@ -38,7 +38,9 @@ export type ObjectRole =
   | { readonly kind: 'overflow'; readonly of: SetRole }
   /** An account of 0.0.0.0/0 or ::/0: one counter. */
   | { readonly kind: 'account-total'; readonly account: string; readonly family: Family }
-  /** Packets that a rule of the policy took; `rule` is its name or its place. */
+  /** Tokens of a rule's `limit`. */
+  | { readonly kind: 'limit'; readonly rule: string }
+  /** Packets that a rule of the policy took; `rule` is its id. */
   | {
       readonly kind: 'rule';
       readonly rule: string;

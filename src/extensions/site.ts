@@ -17,13 +17,11 @@ import type { Place } from '../policy/vocabulary.js';
 import type { Line } from './fragment.js';
 import type { Duty, MarkField, ObjectRole, SetRole } from './roles.js';
 
-/** A set or map to be declared. The compiler gives it a name that no keyword and no other object has. */
+/** A set or map to be declared. Its name comes from its role and its shape; no keyword and no other object has it. */
 export interface SetRequest {
-  /** What it's for, in a word or two: `seen`, `w`. Becomes part of the name. */
-  readonly purpose: string;
+  readonly role: SetRole;
   /** The table family it lives in; `inet` when absent. Sets aren't shared between tables. */
   readonly table?: TableFamily;
-  readonly family?: Family;
   readonly key: SetType;
   /** A map's value type. */
   readonly data?: SetType;
@@ -40,16 +38,12 @@ export interface SetRequest {
    * that a change needs a new set.
    */
   readonly variant?: string;
-  readonly role: SetRole;
 }
 
-/** A counter, quota, limit … to be declared; as `NamedObject`, with a purpose instead of the name. */
+/** A counter, quota, limit … to be declared: a `NamedObject` with a role instead of the name. */
 export type ObjectRequest = WithoutName<NamedObject> & {
-  readonly purpose: string;
-  readonly table?: TableFamily;
-  /** As of a set: named limits can't be changed in place. */
-  readonly variant?: string;
   readonly role: ObjectRole;
+  readonly table?: TableFamily;
 };
 type WithoutName<T> = T extends unknown ? Omit<T, 'name' | 'origin'> : never;
 
@@ -68,8 +62,10 @@ export interface Ground {
    * without a place reach.
    */
   overflow(set: SetRequest): Statement;
-  /** A chain that is only jumped to; answers its name. The same purpose again answers the first one. */
+  /** A chain of the word's own that is only jumped to; answers its name. The same purpose again answers the first one. */
   chain(purpose: string, lines: readonly Line[], table?: TableFamily): string;
+  /** A chain for everyone who uses the same thing: its name is the thing's. */
+  sharedChain(name: string, lines: readonly Line[], table?: TableFamily): string;
   /** Adds rules to a base chain of its own elsewhere: another hook or another table. Priority as in nft(8). */
   baseChain(purpose: string, base: BaseChain, lines: readonly Line[], table?: TableFamily): void;
   /** The sets of a policy table. @throws when the policy has no such table: the reader has checked it. */
@@ -103,7 +99,7 @@ export interface Site extends Ground {
 }
 
 export interface RuleFacts {
-  /** The rule's name, or its place: `input/3`. The same in all hooks. */
+  /** The rule's name, or its chain with a digest of its text. The same in all hooks, and wherever the rule moves. */
   readonly id: string;
   /** The chain as the policy names it. */
   readonly chain: string;

@@ -1,0 +1,184 @@
+/** The policy's chains as nft chains: what stands before and between their rules, and which rules go elsewhere. */
+
+import type { Line } from '../extensions/fragment.js';
+import { goto } from '../nft/build.js';
+import type { BaseChain, Hook, Rule as NftRule } from '../nft/model.js';
+import type { BaseChainName, Chain, Position } from '../policy/ast.js';
+import { refuse } from './draft/draft.js';
+import { originOf } from './draft/origin.js';
+import type { ChainDraft } from './draft/ruleset.js';
+import { compileFragmentRule, compileNotrackRule, compileUntracked, hasFragment, hasNotrack } from './elsewhere.js';
+import { baseNames, bases, filterHooks, isSameInHooks, misfit } from './hooks.js';
+import { badFlagsLine, type FilterHook, hygieneLines, invalidLine, stateLine } from './hygiene.js';
+import { ruleOf } from './line.js';
+import { passLines } from './nat/pass.js';
+import { hooksOf, type Reach } from './reach.js';
+import { compileRule, type KnownRule, type RuleCompiler } from './rule.js';
+import type { RuleSite, Standing } from './site.js';
+import { blockChain } from './words/verdicts.js';
+
+/** The rules of the policy's chains, by the chain's name. */
+export type KnownRules = (chain: Chain) => readonly KnownRule[];
+
+export class ChainCompiler {
+  readonly #compiled = new Set<ChainDraft>();
+
+  constructor(
+    readonly compiler: RuleCompiler,
+    readonly reach: Reach,
+    readonly known: KnownRules,
+  ) {}
+
+  compileAll(): void {
+    const { draft } = this.compiler;
+    const { chains, hygiene } = draft.policy;
+    for (const chain of chains.values()) this.#refuseMisfits(chain);
+    const filters = [...chains.values()].filter(({ kind }) => kind !== 'user');
+    if (hygiene.badFlags && filters[0] !== undefined) this.#badFlags(filters[0].at);
+    for (const name of baseNames) this.#compileBase(name);
+  }
+
+  /** The nft chain of a chain that a rule jumps to: one for all hooks, or one for each. */
+  chainNamed(name: string, from: RuleSite): string {
+    const { draft, words } = this.compiler;
+    const chain = draft.policy.chains.get(name);
+    if (chain === undefined) return from.refuse(`there is no chain ${name}`);
+    if (chain.kind !== 'user') return from.refuse(`${name} is where packets begin; rules can't jump to it`);
+    const reached = [...(this.reach.get(name) ?? [])];
+    const isOne = reached.length <= 1 || isSameInHooks(chain, reached, draft.policy.chains, words);
+    const hooks = isOne ? reached : from.hooks;
+    const stem = isOne ? `u_${name}` : `u_${name}_${hooks.join('_')}`;
+    const target = draft.ruleset.chain(stem, `user ${name} ${isOne ? '' : hooks.join()}`);
+    if (this.#compiled.has(target)) return target.name;
+    this.#compiled.add(target);
+    const standing = this.#standing(hooks, target.name, false);
+    for (const rule of this.known(chain)) {
+      if (hooks.some((hook) => misfit(rule.ast, hook, words) === undefined)) this.#put(target, rule, hooks, standing);
+    }
+    return target.name;
+  }
+
+  /** In a base chain every rule must be able to hold; in a chain of several hooks, in one of them. */
+  #refuseMisfits(chain: Chain): void {
+    const { draft, words } = this.compiler;
+    const hooks = chain.kind === 'user' ? [...(this.reach.get(chain.name) ?? [])] : hooksOf(chain);
+    for (const rule of chain.rules) {
+      const misfits = hooks.map((hook) => misfit(rule, hook, words));
+      const [first] = misfits;
+      if (first === undefined || misfits.some((found) => found === undefined)) continue;
+      const where = hooks.length > 1 ? ` (nor in ${hooks.slice(1).join(', ')})` : '';
+      draft.attempt(() => refuse(first.at, `${first.word} can never match here: ${first.reason}${where}`));
+    }
+  }
+
+  #compileBase(name: BaseChainName): void {
+    const { draft, words } = this.compiler;
+    const own = draft.policy.chains.get(name);
+    const shared = filterHooks.includes(name) ? draft.policy.chains.get('filter') : undefined;
+    const first = own ?? shared;
+    if (first === undefined) return;
+    const { hook } = bases[name];
+    const fits = (rule: KnownRule) => misfit(rule.ast, hook, words) === undefined;
+    const rules = [own, shared].flatMap((chain) => (chain === undefined ? [] : this.known(chain).filter(fits)));
+    const policy = own?.policy ?? shared?.policy ?? 'accept';
+    const target = draft.ruleset.chain(name, name, baseOf(first, name, policy));
+    if (isFilterHook(hook)) this.#filter(target, hook, rules, first.at);
+    else for (const rule of rules) this.#putIn(target, hook, rule, false);
+    if (policy === 'block' && draft.policy.blockPolicy === 'return') {
+      this.#lines(target, [{ statements: [goto(blockChain(draft, first))] }], first.at);
+    }
+  }
+
+  /**
+   * Known connections are accepted where the policy says so, or else before the first rule that does more than count;
+   * connections whose translation says so pass right behind.
+   */
+  #filter(target: ChainDraft, hook: FilterHook, rules: readonly KnownRule[], at: Position): void {
+    const { draft } = this.compiler;
+    const { hygiene } = draft.policy;
+    const written = rules.findIndex((rule) => this.#acceptsKnown(rule));
+    const dropInvalid = hygiene.invalid && hook !== 'output';
+    const before = written >= 0 ? written : rules.findIndex((rule) => !onlyCounts(rule));
+    const split = before < 0 ? rules.length : before;
+    if (written >= 0) this.#lines(target, hygieneLines(hook, hygiene), at);
+    for (const rule of rules.slice(0, split)) this.#putIn(target, hook, rule, false);
+    if (written < 0) this.#lines(target, [stateLine(hook, dropInvalid && !rules.some(judgesInvalid))], at);
+    else if (dropInvalid && !rules.some(judgesInvalid)) this.#lines(target, [invalidLine], at);
+    const behind = written < 0 ? rules.slice(split) : rules.slice(split + 1);
+    if (written >= 0) this.#putIn(target, hook, rules[split]!, false);
+    if (hook !== 'output') this.#lines(target, passLines(draft), at);
+    if (written < 0) this.#lines(target, hygieneLines(hook, hygiene), at);
+    for (const rule of behind) this.#putIn(target, hook, rule, true);
+  }
+
+  /** Does the rule, or a chain that it always jumps to, accept packets of known connections? */
+  #acceptsKnown({ ast }: KnownRule): boolean {
+    const { chains } = this.compiler.draft.policy;
+    const hasState = ast.matches.some((match) => match.word === 'state' && match.states.any.includes('established'));
+    return ast.actions.some((action) => {
+      if (action.action === 'accept') return hasState;
+      if (action.action !== 'jump' || ast.matches.length > 0) return false;
+      const chain = chains.get(action.chain);
+      return chain !== undefined && this.known(chain).some((rule) => this.#acceptsKnown(rule));
+    });
+  }
+
+  #putIn(target: ChainDraft, hook: Hook, rule: KnownRule, belowStateRule: boolean): void {
+    const stem = rule.chain === target.name ? target.name : `${target.name}_${rule.chain}`;
+    this.#put(target, rule, [hook], this.#standing([hook], stem, belowStateRule));
+  }
+
+  #put(target: ChainDraft, rule: KnownRule, hooks: readonly Hook[], standing: Standing): void {
+    this.compiler.draft.attempt(() => target.rules.push(...this.#rules(rule, hooks, standing)));
+  }
+
+  #rules(rule: KnownRule, hooks: readonly Hook[], standing: Standing): NftRule[] {
+    if (!hasFragment(rule) && !hasNotrack(rule)) return compileRule(this.compiler, rule, standing);
+    const word = hasFragment(rule) ? 'fragment' : 'notrack';
+    const chain = this.compiler.draft.policy.chains.get(rule.chain);
+    if (chain === undefined || chain.kind === 'user') {
+      return refuse(
+        rule.ast.at,
+        `${word} works before conntrack, where no rule can jump from`,
+        'write the rule in a base chain',
+      );
+    }
+    const all = hooksOf(chain).filter((hook) => misfit(rule.ast, hook, this.compiler.words) === undefined);
+    // A rule of several hooks goes there once.
+    if (all[0] === hooks[0]) {
+      if (hasFragment(rule)) compileFragmentRule(this.compiler, rule, all);
+      else compileNotrackRule(this.compiler, rule, all);
+    }
+    return hasFragment(rule) ? [] : compileUntracked(this.compiler, rule, standing);
+  }
+
+  #standing(hooks: readonly Hook[], stem: string, belowStateRule: boolean): Standing {
+    const places = baseNames.filter((name) => hooks.includes(bases[name].hook));
+    const chainNamed = (name: string, from: RuleSite) => this.chainNamed(name, from);
+    return { family: 'inet', places, hooks, stem, belowStateRule, chainNamed };
+  }
+
+  #lines(target: ChainDraft, lines: readonly Line[], at: Position): void {
+    target.rules.push(...lines.map((line) => ruleOf(line, originOf(at))));
+  }
+
+  /** Where packets come in, before anything else sees them. */
+  #badFlags(at: Position): void {
+    const base: BaseChain = { type: 'filter', hook: 'prerouting', priority: -310, policy: 'accept' };
+    this.#lines(this.compiler.draft.ruleset.chain('bad_flags', 'hygiene', base), [badFlagsLine()], at);
+  }
+}
+
+const isFilterHook = (hook: Hook): hook is FilterHook => hook === 'input' || hook === 'forward' || hook === 'output';
+
+function baseOf(chain: Chain, name: BaseChainName, policy: 'accept' | 'drop' | 'block'): BaseChain {
+  const devices = chain.kind === 'ingress' && { devices: (chain.on ?? []).map(({ device }) => device) };
+  return { ...bases[name], policy: policy === 'accept' ? 'accept' : 'drop', ...devices };
+}
+
+/** Rules that let every packet go on and only count it. */
+const onlyCounts = ({ ast }: KnownRule): boolean =>
+  ast.actions.every(({ action }) => action === 'count' || action === 'account');
+
+const judgesInvalid = ({ ast }: KnownRule): boolean =>
+  ast.matches.some((match) => match.word === 'state' && match.states.any.includes('invalid'));

@@ -1,0 +1,68 @@
+/** Names of generated objects: readable, never a keyword (each has a prefix), never two things under one name. */
+
+import { createHash } from 'node:crypto';
+import type { ObjectRole, SetRole } from '../../extensions/roles.js';
+
+/** What of a user's name can stand in an nft name. */
+export const nameable = (text: string): string => text.replace(/[^A-Za-z0-9_-]/g, '_');
+
+/** The first hex digits of the SHA-256 of a value's JSON. */
+export const digest = (value: unknown, length = 8): string =>
+  createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, length);
+
+/** The names of one kind in one table. */
+export class Names {
+  readonly #owners = new Map<string, string>();
+
+  /**
+   * The wanted name, or, when something else has it already, the name with a digest of the owner.
+   * @param owner what the name stands for; the same owner always gets the same name.
+   */
+  claim(wanted: string, owner: string): string {
+    const taken = this.#owners.get(wanted);
+    if (taken === undefined || taken === owner) {
+      this.#owners.set(wanted, owner);
+      return wanted;
+    }
+    return this.claim(`${wanted}_${digest(owner, 6)}`, owner);
+  }
+}
+
+/**
+ * The name of a set. Sets of tables, accounts and interfaces have one shape each, which the name says; any other name
+ * ends in the beginning of its shape's digest, so that a changed shape is another set.
+ */
+export function setName(role: SetRole, shape: string, counter = false): string {
+  switch (role.kind) {
+    case 'table': {
+      const tier = role.tier === 'hosts' ? 'h' : 'p';
+      return nameable(`t_${role.table}_${tier}${role.family}${counter ? 'c' : ''}`);
+    }
+    case 'account': {
+      const shard = role.shard === undefined ? '' : `_${role.shard}`;
+      return nameable(`a_${role.account}_${role.direction === 'source' ? 'src' : 'dst'}${role.family}${shard}`);
+    }
+    case 'interface':
+      return nameable(`i_${role.device}_${role.part === 'network' ? 'net' : 'addr'}${role.family}`);
+    case 'rule':
+      return nameable(`${role.word}_${role.rule}_${role.family ?? ''}${shape.slice(0, 4)}`);
+    case 'extension':
+      return nameable(`x_${role.extension}_${role.name}_${role.purpose}${role.family ?? ''}_${shape.slice(0, 4)}`);
+  }
+}
+
+/** The name of a counter, quota, limit … */
+export function objectName(role: ObjectRole): string {
+  switch (role.kind) {
+    case 'overflow':
+      return nameable(`o_${setName(role.of, '')}`);
+    case 'account-total':
+      return nameable(`a_${role.account}_all${role.family}`);
+    case 'rule':
+      return nameable(`c_${role.rule}`);
+    case 'limit':
+      return nameable(`limit_${role.rule}`);
+    case 'extension':
+      return nameable(`x_${role.extension}_${role.name}_${role.purpose}`);
+  }
+}

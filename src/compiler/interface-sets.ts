@@ -1,0 +1,26 @@
+/** Sets of the addresses and networks of a device, which the link watcher keeps. */
+
+import type { Family } from '../net/address.js';
+import type { AddressTerm } from '../policy/ast.js';
+import type { CompilerGround } from './site.js';
+
+type InterfaceAddresses = Extract<AddressTerm, { kind: 'interface' }>;
+
+/** More addresses on one device than this are a mistake. */
+const size = 1024;
+
+export function interfaceSet(ground: CompilerGround, term: InterfaceAddresses, family: Family): string {
+  const { device, part } = term;
+  if (device.endsWith('*')) {
+    return ground.refuse(
+      `${term.interface}:${part} is about one device, and ${device} stands for several`,
+      'name the device',
+    );
+  }
+  return ground.set({
+    key: { type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] },
+    flags: part === 'network' ? ['interval'] : [],
+    size,
+    role: { kind: 'interface', device, part, family },
+  });
+}

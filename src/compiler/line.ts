@@ -1,0 +1,81 @@
+/** From a line of a fragment to an nft rule: the guards that the line needs come in front. */
+
+import type { Line } from '../extensions/fragment.js';
+import type { Family } from '../net/address.js';
+import { match, meta, oneOf } from '../nft/build.js';
+import type { Origin, Rule, Statement } from '../nft/model.js';
+
+export function ruleOf(line: Line, origin: Origin, comment?: string): Rule {
+  const statements = [...protocolGuard(line), ...line.statements];
+  return {
+    statements: [...familyGuard(line.family, statements), ...statements],
+    ...(comment !== undefined && { comment }),
+    origin,
+  };
+}
+
+/** Lines one behind the other as one; the families agree. */
+export function joinLines(...lines: readonly Line[]): Line {
+  const family = lines.find((line) => line.family !== undefined)?.family;
+  const protocols = lines.find((line) => line.protocols !== undefined)?.protocols;
+  return {
+    ...(family !== undefined && { family }),
+    ...(protocols !== undefined && { protocols }),
+    statements: lines.flatMap((line) => line.statements),
+  };
+}
+
+export const isFor = (line: Line, family: Family): boolean => line.family === undefined || line.family === family;
+
+/** Header fields that only packets of one family have: nft adds the check by itself. */
+const familyOfProtocol = new Map<string, Family>([
+  ['ip', 4],
+  ['icmp', 4],
+  ['ip6', 6],
+  ['icmpv6', 6],
+]);
+
+function familyGuard(family: Family | undefined, statements: readonly Statement[]): Statement[] {
+  if (family === undefined || reads(statements, (node) => impliedFamily(node) === family)) return [];
+  return [match(meta('nfproto'), family === 4 ? 'ipv4' : 'ipv6')];
+}
+
+function impliedFamily(node: object): Family | undefined {
+  if ('exthdr' in node) return 6;
+  if ('ip option' in node) return 4;
+  return familyOfProtocol.get(protocolOf(node) ?? '');
+}
+
+function protocolGuard({ protocols, statements }: Line): Statement[] {
+  if (protocols === undefined || reads(statements, saysProtocol)) return [];
+  return [match(meta('l4proto'), oneOf(protocols.map(protocolName)))];
+}
+
+const transport = new Set(['tcp', 'udp', 'udplite', 'sctp', 'dccp', 'icmp', 'icmpv6']);
+const saysProtocol = (node: object): boolean =>
+  transport.has(protocolOf(node) ?? '') ||
+  ('meta' in node && (node as { meta: { key?: unknown } }).meta.key === 'l4proto');
+
+function protocolOf(node: object): string | undefined {
+  if (!('payload' in node)) return undefined;
+  const { protocol } = node.payload as { protocol?: string };
+  return protocol;
+}
+
+/** Does anything in the statements satisfy the test? */
+function reads(node: unknown, test: (node: object) => boolean): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  return (!Array.isArray(node) && test(node)) || Object.values(node).some((inner) => reads(inner, test));
+}
+
+const names = new Map([
+  [1, 'icmp'],
+  [6, 'tcp'],
+  [17, 'udp'],
+  [58, 'ipv6-icmp'],
+  [132, 'sctp'],
+  [136, 'udplite'],
+]);
+
+/** A protocol as `meta l4proto` takes and lists it. */
+export const protocolName = (protocol: number): string | number => names.get(protocol) ?? protocol;

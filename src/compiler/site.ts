@@ -1,0 +1,149 @@
+/** The compiler's side of `Ground` and `Site`: what a word asks for goes into the draft. */
+
+import type { Line } from '../extensions/fragment.js';
+import type { Duty, MarkField } from '../extensions/roles.js';
+import type { Ground, ObjectRequest, RuleFacts, SetRequest, Site, TableSets } from '../extensions/site.js';
+import { counter } from '../nft/build.js';
+import type { BaseChain, Hook, Statement, TableFamily } from '../nft/model.js';
+import type { Policy, Rule as PolicyRule, Position } from '../policy/ast.js';
+import type { Place } from '../policy/vocabulary.js';
+import { type Draft, refuse } from './draft/draft.js';
+import { originOf } from './draft/origin.js';
+import { ruleOf } from './line.js';
+import { overflowOf, tableSets } from './tables.js';
+
+/** What a section sees, and the part of a rule's site that doesn't depend on the rule. */
+export class CompilerGround implements Ground {
+  /** @param owner whose names these are: an extension's word, or the policy's rule. */
+  constructor(
+    readonly draft: Draft,
+    readonly at: Position,
+    readonly owner: string,
+  ) {}
+
+  get policy(): Policy {
+    return this.draft.policy;
+  }
+
+  set(request: SetRequest): string {
+    return this.draft.ruleset.set(request, originOf(this.at));
+  }
+
+  object(request: ObjectRequest): string {
+    return this.draft.ruleset.object(request, originOf(this.at));
+  }
+
+  overflow(request: SetRequest): Statement {
+    return counter(overflowOf(this.draft, request, originOf(this.at)));
+  }
+
+  chain(purpose: string, lines: readonly Line[], table: TableFamily = 'inet'): string {
+    const name = `x_${this.owner}_${purpose}`;
+    return this.draft.chainOf(name, name, lines, this.at, table);
+  }
+
+  sharedChain(name: string, lines: readonly Line[], table: TableFamily = 'inet'): string {
+    return this.draft.chainOf(name, `shared ${name}`, lines, this.at, table);
+  }
+
+  baseChain(purpose: string, base: BaseChain, lines: readonly Line[], table: TableFamily = 'inet'): void {
+    const name = `x_${this.owner}_${purpose}`;
+    const chain = this.draft.ruleset.chain(name, name, base, table);
+    chain.rules.push(...lines.map((line) => ruleOf(line, originOf(this.at))));
+  }
+
+  table(name: string): TableSets {
+    return tableSets(this.draft, name, this.at);
+  }
+
+  markBits(of: MarkField['of'], owner: string, bits: number): MarkField {
+    const field = this.draft.marks.claim(of, owner, bits);
+    if (field !== undefined) return field;
+    return this.refuse(
+      `${bits} bits of the ${of} mark are needed here, and the policy leaves none free`,
+      'give the policy\'s own marks a mask, as in "mark 0x1/0xff"',
+    );
+  }
+
+  nflogGroup(owner: string): number {
+    return this.draft.groups.claim(owner);
+  }
+
+  duty(duty: Duty): void {
+    this.draft.duties.push(duty);
+  }
+
+  defragment(): void {
+    this.draft.defragment = true;
+  }
+
+  note(message: string): void {
+    this.draft.note(this.at, message);
+  }
+
+  warn(message: string, hint?: string): void {
+    this.draft.warn(this.at, message, hint);
+  }
+
+  refuse(message: string, hint?: string): never {
+    return refuse(this.at, message, hint);
+  }
+}
+
+/** Where a chain of the policy is compiled: one hook, or several when nothing in it depends on the hook. */
+export interface Standing {
+  readonly family: TableFamily;
+  readonly places: readonly Place[];
+  readonly hooks: readonly Hook[];
+  /** What the names of chains of its rules begin with. */
+  readonly stem: string;
+  readonly belowStateRule: boolean;
+  /** What must hold here for the rule to be about the packets that the policy means. */
+  readonly guard?: readonly Statement[];
+  /** The nft chain of a chain of the policy, in these hooks. */
+  chainNamed(name: string, from: RuleSite): string;
+}
+
+export class RuleSite extends CompilerGround implements Site {
+  constructor(
+    draft: Draft,
+    at: Position,
+    owner: string,
+    readonly standing: Standing,
+    readonly rule: RuleFacts,
+    readonly ast: PolicyRule,
+  ) {
+    super(draft, at, owner);
+  }
+
+  get family(): TableFamily {
+    return this.standing.family;
+  }
+
+  get places(): readonly Place[] {
+    return this.standing.places;
+  }
+
+  get hooks(): readonly Hook[] {
+    return this.standing.hooks;
+  }
+
+  get belowStateRule(): boolean {
+    return this.standing.belowStateRule;
+  }
+
+  /** The same rule, seen from another of its words. */
+  from(at: Position, owner = this.owner, rule = this.rule): RuleSite {
+    return new RuleSite(this.draft, at, owner, this.standing, rule, this.ast);
+  }
+
+  /** Is this rule one of those that let packets through? */
+  get accepts(): boolean {
+    return this.ast.actions.some(({ action }) => action === 'accept');
+  }
+
+  /** Does any of the rule's hooks have this name? */
+  runsIn(...hooks: readonly Hook[]): boolean {
+    return this.hooks.some((hook) => hooks.includes(hook));
+  }
+}

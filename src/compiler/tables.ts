@@ -1,0 +1,94 @@
+/** Policy tables as sets: two tiers for each family, hosts in a hash and prefixes in intervals. */
+
+import { addressOf } from '../extensions/address-field.js';
+import type { Line } from '../extensions/fragment.js';
+import type { SetRequest, TableSets } from '../extensions/site.js';
+import type { Family } from '../net/address.js';
+import { formatDuration } from '../net/duration.js';
+import { counter, deleteFrom, jump, returnVerdict, update } from '../nft/build.js';
+import type { Origin, Verdict } from '../nft/model.js';
+import type { Position, TableDecl } from '../policy/ast.js';
+import { type Draft, refuse } from './draft/draft.js';
+import { originOf } from './draft/origin.js';
+import { bothFamilies } from './weave.js';
+
+type Tier = 'hosts' | 'prefixes';
+
+/** Declares the sets of all tables, whether a rule uses them or not: updates from outside do. */
+export function declareTables(draft: Draft): void {
+  for (const decl of draft.policy.tables.values()) {
+    if (decl.backend !== 'nft') continue;
+    for (const family of bothFamilies) {
+      for (const tier of ['hosts', 'prefixes'] as const) declare(draft, decl, tier, family);
+    }
+  }
+}
+
+/** The sets of a table that a rule names. */
+export function tableSets(draft: Draft, name: string, at: Position): TableSets {
+  const decl = draft.policy.tables.get(name);
+  if (decl === undefined) return refuse(at, `there is no table ${name}`);
+  if (decl.backend !== 'nft') {
+    return refuse(at, `<${name}> is an ipset, and nft rules can't look into one`, 'take backend nft, or another table');
+  }
+  const hosts = (family: Family) => declare(draft, decl, 'hosts', family);
+  const addLines = (what: 'source' | 'destination', timeoutMs = decl.timeoutMs) =>
+    linesToAdd(draft, decl, what, timeoutMs);
+  return {
+    hosts,
+    prefixes: (family) => declare(draft, decl, 'prefixes', family),
+    addLines,
+    add: (what, timeoutMs = decl.timeoutMs) => addChain(draft, decl, what, timeoutMs, addLines(what, timeoutMs), at),
+    delete: (what) =>
+      bothFamilies.map((family) => ({ family, statements: [deleteFrom(hosts(family), addressOf(what, family))] })),
+  };
+}
+
+function declare(draft: Draft, decl: TableDecl, tier: Tier, family: Family): string {
+  return draft.ruleset.set(requestOf(decl, tier, family), originOf(decl.at), decl.size);
+}
+
+/** How a table's set looks. Its name doesn't tell shapes apart: change one here and the other there. */
+const requestOf = (decl: TableDecl, tier: Tier, family: Family): SetRequest => ({
+  role: { kind: 'table', tier, table: decl.name, family },
+  key: { type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] },
+  flags: tier === 'hosts' ? ['dynamic', 'timeout'] : ['interval', 'timeout'],
+  ...(tier === 'hosts' && { size: decl.size }),
+  ...(decl.counters && { counter: true }),
+});
+
+function linesToAdd(
+  draft: Draft,
+  decl: TableDecl,
+  what: 'source' | 'destination',
+  timeoutMs: number | undefined,
+): Line[] {
+  const timed = timeoutMs === undefined || timeoutMs === 0 ? {} : { timeoutMs };
+  const add = (family: Family) => update(declare(draft, decl, 'hosts', family), addressOf(what, family), timed);
+  const full = (family: Family) => counter(overflowOf(draft, requestOf(decl, 'hosts', family), originOf(decl.at)));
+  return [
+    ...bothFamilies.map((family) => ({ family, statements: [add(family), returnVerdict] })),
+    ...bothFamilies.map((family) => ({ family, statements: [full(family)] })),
+  ];
+}
+
+function addChain(
+  draft: Draft,
+  decl: TableDecl,
+  what: 'source' | 'destination',
+  timeoutMs: number | undefined,
+  lines: readonly Line[],
+  at: Position,
+): Verdict {
+  const lasts = timeoutMs === undefined || timeoutMs === 0 ? 'ever' : formatDuration(timeoutMs);
+  const name = `add_${decl.name}_${what === 'source' ? 'src' : 'dst'}_${lasts}`;
+  return jump(draft.chainOf(name, `table ${name}`, lines, at));
+}
+
+/** The counter of packets that found a set full. */
+export function overflowOf(draft: Draft, { role, table }: SetRequest, origin: Origin): string {
+  return draft.ruleset.object(
+    { kind: 'counter', ...(table !== undefined && { table }), role: { kind: 'overflow', of: role } },
+    origin,
+  );
+}

@@ -1,0 +1,122 @@
+/**
+ * Weaves the fragments of one policy rule into nft rules. Where all of it fits into one line a family, it is that line;
+ * where a word has several ways to match, or an action several lines, chains are made, so that every packet meets each
+ * word once and the action at most once.
+ */
+
+import type { ActionFragment, Line, MatchFragment } from '../extensions/fragment.js';
+import type { Family } from '../net/address.js';
+import { goto, jump, returnVerdict } from '../nft/build.js';
+import type { Statement } from '../nft/model.js';
+import { type Body, bodyOf } from './body.js';
+import { isFor, joinLines } from './line.js';
+
+/** A match of the rule, perhaps to be inverted. */
+export interface Condition {
+  readonly fragment: MatchFragment;
+  readonly negated?: boolean;
+}
+
+/** A chain that is only jumped to, to be filled. */
+export interface NewChain {
+  readonly name: string;
+  fill(lines: readonly Line[]): void;
+}
+
+/** @param part `do` for the action, the number of the stage (from 1) for what decides on it. */
+export type MakeChain = (part: 'do' | number) => NewChain;
+
+export const bothFamilies: readonly Family[] = [4, 6];
+
+/** Families of packets that can match. */
+export function familiesOf({ fragment, negated }: Condition): readonly Family[] {
+  if (negated) return bothFamilies;
+  if ('decide' in fragment) return fragment.families ?? bothFamilies;
+  return bothFamilies.filter((family) => fragment.anyOf.some((line) => isFor(line, family)));
+}
+
+/** More rules than this for one rule of the policy are put into chains. */
+const mostLines = 8;
+
+/**
+ * @param families of packets that the rule is for; conditions and actions have been asked.
+ * @returns the lines that stand in the chain of the policy.
+ */
+export function weave(
+  conditions: readonly Condition[],
+  actions: readonly ActionFragment[],
+  families: readonly Family[],
+  makeChain: MakeChain,
+): Line[] {
+  const { heads, stages } = arrange(conditions, families);
+  const only = stages.length === 1 ? waysOf(stages[0]!, families) : undefined;
+  const body = bodyOf(actions, families);
+  if (stages.length === 0) return finish(heads, body, makeChain);
+  if (body.isFinal && only !== undefined) {
+    const lines = product(heads, only);
+    if (lines.length <= mostLines) return finish(lines, body, makeChain);
+  }
+  const chains = stages.map((_, index) => makeChain(index + 1));
+  const matched = body.matched(makeChain);
+  stages.forEach((stage, index) => {
+    const next = chains[index + 1];
+    const then = next === undefined ? matched : [goto(next.name)];
+    chains[index]!.fill(stageLines(stage, then).filter((line) => families.some((family) => isFor(line, family))));
+  });
+  return heads.map((head) => joinLines(head, { statements: [jump(chains[0]!.name)] }));
+}
+
+const finish = (lines: readonly Line[], body: Body, makeChain: MakeChain): Line[] => {
+  const end = body.asLine(makeChain);
+  return lines.map((line) => joinLines(line, end));
+};
+
+/**
+ * What no packet can match twice stands in front, one line for each way. The rest is decided in chains: what only
+ * looks first, what remembers last.
+ */
+function arrange(
+  conditions: readonly Condition[],
+  families: readonly Family[],
+): { heads: Line[]; stages: Condition[] } {
+  const looking = conditions.filter(({ fragment }) => !fragment.stateful);
+  const remembering = conditions.filter(({ fragment }) => fragment.stateful);
+  let heads: Line[] = [{ statements: [] }];
+  const stages: Condition[] = [];
+  for (const condition of [...looking, ...remembering]) {
+    const mayLead = !condition.fragment.stateful || stages.length === 0;
+    const ways = mayLead ? disjointWays(condition, families) : undefined;
+    const lines = ways && product(heads, ways);
+    if (lines === undefined || lines.length > mostLines) stages.push(condition);
+    else heads = lines;
+  }
+  return { heads, stages };
+}
+
+/** The lines of which any is enough; undefined for what decides in a chain. */
+function waysOf({ fragment, negated }: Condition, families: readonly Family[]): readonly Line[] | undefined {
+  if (negated || 'decide' in fragment) return undefined;
+  return fragment.anyOf.filter((line) => families.some((family) => isFor(line, family)));
+}
+
+/** The same, when no packet matches two of them. */
+function disjointWays(condition: Condition, families: readonly Family[]): readonly Line[] | undefined {
+  const ways = waysOf(condition, families);
+  if (ways === undefined || ('disjoint' in condition.fragment && condition.fragment.disjoint)) return ways;
+  const isOne = families.every((family) => ways.filter((line) => isFor(line, family)).length === 1);
+  return isOne ? ways : undefined;
+}
+
+/** Every line of the one with every line of the other, unless they are about different families. */
+const product = (heads: readonly Line[], ways: readonly Line[]): Line[] =>
+  heads.flatMap((head) =>
+    ways.filter((way) => head.family === undefined || isFor(way, head.family)).map((way) => joinLines(head, way)),
+  );
+
+/** The rules of a chain that runs `matched` for packets that match and comes to its end for others. */
+function stageLines({ fragment, negated }: Condition, matched: readonly Statement[]): Line[] {
+  const then = negated ? [returnVerdict] : matched;
+  const lines =
+    'decide' in fragment ? fragment.decide(then) : fragment.anyOf.map((line) => joinLines(line, { statements: then }));
+  return negated ? [...lines, { statements: matched }] : [...lines];
+}

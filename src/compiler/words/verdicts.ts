@@ -1,0 +1,65 @@
+/** Actions that decide: `accept`, `drop`, `block`, `reject`, `return`, `jump`, `goto`. */
+
+import { type ActionFragment, does, type Line } from '../../extensions/fragment.js';
+import { accept, drop, goto, jump, match, meta, reject, rejectTcpReset, returnVerdict } from '../../nft/build.js';
+import type { Statement } from '../../nft/model.js';
+import type { Action, RejectWith } from '../../policy/ast.js';
+import type { Draft } from '../draft/draft.js';
+import type { RuleSite } from '../site.js';
+
+const final = (...statements: readonly Statement[]): ActionFragment => ({ ...does(...statements), final: true });
+
+export const accepting: ActionFragment = final(accept);
+export const dropping: ActionFragment = final(drop);
+export const returning: ActionFragment = final(returnVerdict);
+
+/** What `block_policy` says: silence, or an answer that closes the connection. */
+export function blocking(site: RuleSite): ActionFragment {
+  if (site.policy.blockPolicy === 'drop') return dropping;
+  refuseWhereNothingAnswers('block with block_policy return', site);
+  return final(goto(blockChain(site.draft, site)));
+}
+
+/** TCP is reset, UDP told that nobody listens, all else dropped. */
+export function blockChain(draft: Draft, { at }: { readonly at: RuleSite['at'] }): string {
+  const lines: readonly Line[] = [
+    { statements: [match(meta('l4proto'), 'tcp'), rejectTcpReset] },
+    { statements: [match(meta('l4proto'), 'udp'), reject('icmpx', 'port-unreachable')] },
+    { statements: [drop] },
+  ];
+  return draft.chainOf('block', 'block', lines, at);
+}
+
+/** ICMP's words, the same for both families. */
+const unreachable: Readonly<Record<Exclude<RejectWith, 'tcp-reset'>, string>> = {
+  default: 'port-unreachable',
+  port: 'port-unreachable',
+  host: 'host-unreachable',
+  net: 'no-route',
+  admin: 'admin-prohibited',
+};
+
+export function rejecting({ with: how }: Extract<Action, { action: 'reject' }>, site: RuleSite): ActionFragment {
+  refuseWhereNothingAnswers('reject', site);
+  if (how !== 'tcp-reset') return final(reject('icmpx', unreachable[how]));
+  const { protocols } = site.rule;
+  if (protocols?.length !== 1 || protocols[0] !== 6) {
+    site.refuse(
+      'reject with tcp-reset answers TCP only, and this rule is about other packets, too',
+      'add "tcp: any", or take block with "block_policy: return", which answers each protocol in its way',
+    );
+  }
+  return final(rejectTcpReset);
+}
+
+function refuseWhereNothingAnswers(what: string, site: RuleSite): void {
+  if (site.runsIn('postrouting', 'egress')) {
+    site.refuse(`${what} can't answer in postrouting`, 'decide in forward or output');
+  }
+}
+
+/** To another chain of the policy, in the hooks of this one. */
+export function going(action: Extract<Action, { action: 'jump' | 'goto' }>, site: RuleSite): ActionFragment {
+  const target = site.standing.chainNamed(action.chain, site);
+  return action.action === 'goto' ? final(goto(target)) : does(jump(target));
+}
