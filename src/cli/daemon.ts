@@ -61,6 +61,9 @@ interface Body {
 async function exchange(socketPath: string, method: Method, path: string, body?: Body): Promise<IncomingMessage> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const headers: Record<string, string> = { accept: `${ndjsonType}, application/json`, 'x-postern-client': 'cli' };
+    // Said here, because Node adds neither to a DELETE.
+    if (typeof body?.content === 'string') headers['content-length'] = String(Buffer.byteLength(body.content));
+    else if (body !== undefined) headers['transfer-encoding'] = 'chunked';
     if (body !== undefined) headers['content-type'] = body.type;
     const request = httpRequest({ socketPath, method, path, headers, agent: false });
     request.once('response', resolve);
