@@ -6,7 +6,7 @@ import type { ApiListener } from '../policy/ast.js';
 import type { ApiParts } from './api.js';
 import { readToken } from './auth.js';
 import { createApi } from './server.js';
-import { atSocketPath } from './unix-socket.js';
+import { claimSocket, type SocketClaim } from './unix-socket.js';
 
 export interface OpenListener {
   /** `unix:/run/postern/api.sock`, `http://192.0.2.1:8080`. */
@@ -17,24 +17,25 @@ export interface OpenListener {
 
 /** @throws PosternError when it can't be opened; nothing is left open then. */
 export async function openListener(listener: ApiListener, parts: ApiParts): Promise<OpenListener> {
-  if (listener.unix !== undefined) return openUnix(listener.unix, parts);
+  if (listener.unix !== undefined) return openSocket(await claimSocket(listener.unix), parts);
   if (listener.tcp !== undefined) return openTcp(listener.tcp, listener.tokenFile, parts);
   throw new PosternError('invalid', 'api: a listener needs a socket path or an address');
 }
 
-async function openUnix(path: string, parts: ApiParts): Promise<OpenListener> {
+/** Listens at a path that was claimed; closing it gives the path back. */
+export async function openSocket(claim: SocketClaim, parts: ApiParts): Promise<OpenListener> {
   const api = await createApi(parts);
-  const remove = await atSocketPath(path, (temporary) => api.listen({ path: temporary })).catch(async (error) => {
+  const close = async () => {
     await api.close();
-    throw error;
-  });
-  return {
-    where: `unix:${path}`,
-    async close() {
-      await api.close();
-      remove();
-    },
+    claim.release();
   };
+  try {
+    await claim.listen((path) => api.listen({ path }));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { where: `unix:${claim.path}`, close };
 }
 
 type TcpPlace = NonNullable<ApiListener['tcp']>;

@@ -15,12 +15,21 @@ const maxPathBytes = 107;
 /** While the socket isn't ready it has this name. */
 const unready = '~';
 
+/** A path that is ours to listen at. */
+export interface SocketClaim {
+  readonly path: string;
+  /** Makes `bind` listen at a temporary path, which then takes the real name. */
+  listen(bind: (path: string) => Promise<unknown>): Promise<void>;
+  /** Removes the socket. */
+  release(): void;
+}
+
 /**
- * Makes `listen` bind a socket at `path`. A socket that a dead process left is replaced.
- * Answers the function that removes it.
+ * Claims a path before anything listens there, so that a second daemon finds out before it does harm. A socket that a
+ * dead process left is replaced.
  * @throws PosternError `conflict` when a process listens there or something else has the name, `invalid`, `system`.
  */
-export async function atSocketPath(path: string, listen: (path: string) => Promise<unknown>): Promise<() => void> {
+export async function claimSocket(path: string): Promise<SocketClaim> {
   const temporary = `${path}${unready}`;
   if (Buffer.byteLength(temporary) > maxPathBytes) {
     throw new PosternError('invalid', `socket ${path}: the path is longer than ${maxPathBytes - unready.length} bytes`);
@@ -29,17 +38,22 @@ export async function atSocketPath(path: string, listen: (path: string) => Promi
   const unlock = lockSocket(path);
   try {
     await checkFree(path);
-    rmSync(temporary, { force: true });
-    await listen(temporary);
-    chmodSync(temporary, socketMode);
-    renameSync(temporary, path);
   } catch (error) {
     unlock();
     throw error;
   }
-  return () => {
-    rmSync(path, { force: true });
-    unlock();
+  return {
+    path,
+    async listen(bind) {
+      rmSync(temporary, { force: true });
+      await bind(temporary);
+      chmodSync(temporary, socketMode);
+      renameSync(temporary, path);
+    },
+    release() {
+      rmSync(path, { force: true });
+      unlock();
+    },
   };
 }
 

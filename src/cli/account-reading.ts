@@ -1,6 +1,6 @@
 /** Readings of accounts as the daemon answers them. */
 
-import type { Daemon } from './daemon.js';
+import type { Daemon } from './client.js';
 
 export interface Traffic {
   readonly packets: bigint;

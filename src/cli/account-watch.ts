@@ -1,8 +1,8 @@
 /** `postern account watch`. */
 
 import { PosternError } from '../errors.js';
+import type { Daemon } from './client.js';
 import type { Io } from './command.js';
-import type { Daemon } from './daemon.js';
 import { aligned } from './text.js';
 
 interface Rate {

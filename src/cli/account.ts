@@ -1,8 +1,8 @@
 /** `postern account …`: per-IP counts, as people read them. `postern iptaccount` prints as the original does. */
 
 import { askReading, parseReading, type Reading, type Traffic } from './account-reading.js';
+import { daemonOf, daemonOptions } from './client.js';
 import { type Call, type CommandGroup, command } from './command.js';
-import { daemonOf, daemonOptions } from './daemon.js';
 import { aligned, jsonLine } from './text.js';
 
 const json = { type: 'boolean', help: 'print as JSON' } as const;

@@ -3,8 +3,8 @@
 
 import { basename } from 'node:path';
 import { programs } from './commands.js';
+import { run } from './dispatch.js';
 import { processIo } from './io.js';
-import { run } from './run.js';
 
 const called = basename(process.argv[1] ?? 'postern');
 process.exitCode = await run([...(programs[called] ?? []), ...process.argv.slice(2)], processIo());

@@ -60,7 +60,7 @@ function checkCount(name: string, synopsis: string, args: readonly string[]): vo
 }
 
 async function unknownOption(name: string, option: string, known: readonly string[]): Promise<PosternError> {
-  const { didYouMean } = await import('./suggest.js');
+  const { didYouMean } = await import('../policy/suggest.js');
   const hint = didYouMean(option, [...known.map((word) => `--${word}`), '--help']);
   return usage(name, `unknown option '${option}'`, hint);
 }

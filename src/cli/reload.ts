@@ -1,7 +1,7 @@
 /** `reload`, `confirm`, `rollback`: the daemon's policy from one version to the next. */
 
+import { daemonOf, daemonOptions } from './client.js';
 import { type Call, command } from './command.js';
-import { daemonOf, daemonOptions } from './daemon.js';
 import { type PlanView, planText } from './plan-text.js';
 import { roughly } from './text.js';
 

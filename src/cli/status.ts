@@ -1,5 +1,5 @@
+import { daemonOf, daemonOptions } from './client.js';
 import { command } from './command.js';
-import { daemonOf, daemonOptions } from './daemon.js';
 import { aligned, counted, roughly } from './text.js';
 
 interface Status {

@@ -1,8 +1,8 @@
 /** `postern table …`: the words of `pfctl -t TABLE -T …`. */
 
 import { PosternError } from '../errors.js';
+import { daemonOf, daemonOptions } from './client.js';
 import { type Call, type CommandGroup, command } from './command.js';
-import { daemonOf, daemonOptions } from './daemon.js';
 import { type EntryWords, entriesFrom, entryOfWord, type ShownEntry, showLine } from './table-entries.js';
 import { aligned, jsonLine } from './text.js';
 

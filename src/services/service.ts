@@ -52,5 +52,7 @@ export interface ServiceKind<Section = unknown> {
   readonly name: string;
   /** The part of the policy that it is made from; undefined: the policy doesn't ask for it. */
   section(policy: Policy): Section | undefined;
+  /** Files that it reads when it starts: a reload starts it anew when one of them was changed. */
+  files?(section: Section): readonly string[];
   create(section: Section, context: ServiceContext): Service;
 }

@@ -13,6 +13,7 @@ import type { PftabledRules } from './verify.js';
 export const pftabled: ServiceKind<PftabledSection> = {
   name: 'pftabled',
   section: (policy) => policy.pftabled,
+  files: ({ keyFile }) => (keyFile === undefined ? [] : [keyFile]),
   create: (section, context) => new PftabledService(section, context),
 };
 

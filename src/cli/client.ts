@@ -60,14 +60,22 @@ interface Body {
 
 async function exchange(socketPath: string, method: Method, path: string, body?: Body): Promise<IncomingMessage> {
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const headers: Record<string, string> = { accept: `${ndjsonType}, application/json`, 'x-postern-client': 'cli' };
+    const headers: Record<string, string> = {
+      accept: `${ndjsonType}, application/json`,
+      // Else a daemon that refuses a long body closes, and its answer is lost while the rest is being sent.
+      connection: 'keep-alive',
+      'x-postern-client': 'cli',
+    };
     // Said here, because Node adds neither to a DELETE.
     if (typeof body?.content === 'string') headers['content-length'] = String(Buffer.byteLength(body.content));
     else if (body !== undefined) headers['transfer-encoding'] = 'chunked';
     if (body !== undefined) headers['content-type'] = body.type;
     const request = httpRequest({ socketPath, method, path, headers, agent: false });
-    request.once('response', resolve);
-    // Stays: a daemon that answers before it has read everything may close while the rest is being sent.
+    request.once('response', (response) => {
+      response.once('close', () => request.destroy());
+      resolve(response);
+    });
+    // Stays: what goes wrong after the answer is the answer's business.
     request.on('error', (error) => reject(unreachable(socketPath, error)));
     if (body === undefined || typeof body.content === 'string') request.end(body?.content);
     else {
@@ -85,21 +93,30 @@ async function exchange(socketPath: string, method: Method, path: string, body?:
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
-  response.setEncoding('utf8');
   let text = '';
-  for await (const chunk of response) text += chunk;
+  for await (const chunk of chunksOf(response)) text += chunk;
   return text;
 }
 
 async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
-  response.setEncoding('utf8');
   let rest = '';
-  for await (const chunk of response) {
+  for await (const chunk of chunksOf(response)) {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop()!;
     yield* lines;
   }
   if (rest !== '') yield rest;
+}
+
+async function* chunksOf(response: IncomingMessage): AsyncGenerator<string> {
+  response.setEncoding('utf8');
+  try {
+    yield* response as AsyncIterable<string>;
+  } catch (error) {
+    throw new PosternError('unreachable', `the daemon broke off (${(error as Error).message}): see its log`, {
+      cause: error,
+    });
+  }
 }
 
 function refusal(status: number, text: string): PosternError {

@@ -75,7 +75,7 @@ async function startVerb(group: CommandGroup, name: string, argv: readonly strin
 }
 
 async function unknownCommand(parent: string, name: string, known: readonly string[]): Promise<PosternError> {
-  const { didYouMean } = await import('./suggest.js');
+  const { didYouMean } = await import('../policy/suggest.js');
   const hint = didYouMean(name, known) ?? `see '${parent} --help'`;
   return new PosternError('usage', `unknown command '${name}': ${hint}`);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
 import { command } from '../../src/cli/command.js';
 import { type CommandEntry, commands } from '../../src/cli/commands.js';
-import { run } from '../../src/cli/run.js';
+import { run } from '../../src/cli/dispatch.js';
 import { PosternError } from '../../src/errors.js';
 import { captured } from './capture.js';
 
@@ -50,12 +50,12 @@ suite('command line', () => {
   });
 
   for (const [argv, message] of [
-    [['gret'], "unknown command 'gret': did you mean 'greet'?"],
+    [['gret'], `unknown command 'gret': did you mean "greet"?`],
     [['zzz'], "unknown command 'zzz': see 'postern --help'"],
     [['constructor'], "unknown command 'constructor': see 'postern --help'"],
-    [['people', 'gret'], "unknown command 'gret': did you mean 'greet'?"],
+    [['people', 'gret'], `unknown command 'gret': did you mean "greet"?`],
     [['greet'], "missing NAME: see 'postern greet --help'"],
-    [['greet', 'A', '--wiht', 'x'], "unknown option '--wiht': did you mean '--with'?"],
+    [['greet', 'A', '--wiht', 'x'], `unknown option '--wiht': did you mean "--with"?`],
     [['greet', 'A', '-x'], "unknown option '-x': see 'postern greet --help'"],
     [['greet', 'A', '--with'], "--with needs a value: see 'postern greet --help'"],
     [['greet', 'A', '--with', '--loud'], "--with needs a value, but '--loud' follows: see 'postern greet --help'"],
