@@ -3,8 +3,8 @@
 import { setTimeout } from 'node:timers/promises';
 import { PosternError } from '../errors.js';
 import { askReading, parseReading, type Reading } from './account-reading.js';
-import type { RawCommand } from './command.js';
 import { type Daemon, daemonOf } from './client.js';
+import type { RawCommand } from './command.js';
 import { type AccountKernel, type AccountLine, iptaccount as program } from './iptaccount-program.js';
 
 export const iptaccount: RawCommand = {
