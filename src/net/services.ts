@@ -103,6 +103,7 @@ const table = `
 2375 tcp docker
 2376 tcp docker-tls
 2379 tcp etcd-client
+2401 tcp cvspserver
 2855 tcp msrp
 3128 tcp squid
 3260 tcp iscsi-target iscsi

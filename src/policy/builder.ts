@@ -5,6 +5,7 @@ import { reachOf } from './checks/jumps.js';
 import { checkRule } from './checks/rule.js';
 import { checkNegatedTables } from './checks/tables.js';
 import type { DiagnosticLog } from './diagnostics.js';
+import { device } from './formats/interfaces.js';
 import { isBaseChain, newName } from './formats/names.js';
 import type { Entry, Mapping } from './node.js';
 import { Reader } from './reader.js';
@@ -14,7 +15,7 @@ import { readChains } from './sections/chains.js';
 import { coreSectionNames, coreSections, usualSize } from './sections/schemas.js';
 import { readApi, readPftabled } from './sections/services.js';
 import { type ReadList, readTables } from './sections/tables.js';
-import { NamedMap } from './types.js';
+import { NamedMap, Value } from './types.js';
 import type { SectionWord, Vocabulary } from './vocabulary.js';
 import { Lexicon } from './words/lexicon.js';
 
@@ -92,17 +93,21 @@ export class PolicyBuilder {
   }
 
   /** A section that is a map; an empty one when it is missing, or wrong, which is then reported. */
-  #map(name: string): Mapping {
+  #map(name: string, reader = this.#reader): Mapping {
     const entry = this.sections.get(name);
     if (entry?.value.kind === 'map') return entry.value;
-    if (entry !== undefined) this.#reader.wrongKind(entry.value, name, 'a map from names');
+    if (entry !== undefined) reader.wrongKind(entry.value, name, 'a map from names');
     return { kind: 'map', at: entry?.value.at ?? { file: this.edges.file, line: 1, column: 1 }, entries: [] };
   }
 
+  /** A name whose device is wrong is still known, so that its uses don't complain, too. */
   #interfaces(reader: Reader): ReadonlyMap<string, InterfaceTerm> {
-    const entry = this.sections.get('interfaces');
-    const read = entry && reader.read(coreSections.interfaces.schema, entry.value, 'interfaces');
-    return new Map([...(read ?? [])].map(([alias, { at, value }]) => [alias, { at, alias, device: value }]));
+    const interfaces = new Map<string, InterfaceTerm>();
+    for (const { key, value } of this.#map('interfaces', reader).entries) {
+      const alias = reader.readName(newName('interface'), key) ?? key.value;
+      interfaces.set(alias, { at: key.at, alias, device: reader.read(Value(device), value, alias) ?? alias });
+    }
+    return interfaces;
   }
 
   #accounts(): ReadonlyMap<string, AccountDecl> {

@@ -1,6 +1,5 @@
 /** `macros:` and `$name`: values are replaced as text before anything is typed; lists flatten into lists. */
 
-import { parseName } from '../net/name.js';
 import type { DiagnosticLog } from './diagnostics.js';
 import { kindName, type Mapping, type Node, type Text } from './node.js';
 import { didYouMean } from './suggest.js';
@@ -130,12 +129,7 @@ export class Macros {
   }
 
   #refuseName(key: Text): undefined {
-    try {
-      parseName('macro', key.value);
-    } catch (error) {
-      return this.#fail(key, error instanceof Error ? error.message : String(error));
-    }
-    return this.#fail(key, `"${key.value}" can't name a macro`, 'take letters, digits and "_"');
+    return this.#fail(key, `"${key.value}" can't name a macro`, 'take letters, digits and "_", and no digit first');
   }
 
   #fail(node: Node, message: string, hint?: string): undefined {

@@ -32,14 +32,14 @@ export class RuleReader {
       this.reader.wrongKind(node, where, 'a list of rules');
       return [];
     }
-    const words = this.lexicon.matchWords(where === 'nat');
+    const words = [...this.lexicon.matchWords(where === 'nat'), ...ruleKeys];
     return node.items.flatMap((item) => this.#read(item, words) ?? []);
   }
 
   #read(node: Node, words: readonly string[]): Rule | undefined {
     if (node.kind !== 'map') return this.reader.wrongKind(node, 'a rule', 'a map such as { tcp: 22, do: accept }');
     const errorsBefore = this.reader.log.errors;
-    this.reader.refuseUnknown(node.entries, [...words, ...ruleKeys]);
+    this.reader.refuseUnknown(node.entries, words);
     this.#checkCompany(node);
     const matches = node.entries.flatMap((entry) => this.#match(entry) ?? []);
     const log = this.#log(node);

@@ -34,7 +34,7 @@ export function didYouMean(
 }
 
 function allowedEdits(length: number): number {
-  return length <= 2 ? 1 : length <= 5 ? 2 : 3;
+  return length <= 1 ? 0 : length <= 2 ? 1 : length <= 5 ? 2 : 3;
 }
 
 /** Optimal string alignment distance. */

@@ -48,7 +48,7 @@ export function readYaml(text: string, file: string, log: DiagnosticLog): Node |
     logLevel: 'error',
   });
   if (tooDeep !== undefined) {
-    log.error(place(tooDeep, tooDeep + 1), `is nested deeper than ${mostLevels} levels`);
+    log.error(place(tooDeep, tooDeep + 1), `the policy is nested deeper than ${mostLevels} levels here`);
     return undefined;
   }
   return reportSyntax(document, text, place, log)
@@ -85,38 +85,38 @@ function findTooDeep(text: string): number | undefined {
   return undefined;
 }
 
-/** These leave a tree that means what was meant, so that the rest can be judged, too. */
-const harmless = new Set(['TAB_AS_INDENT']);
-
-/** Reports what the YAML parser found; true when the tree can't be trusted. */
+/** Reports what the YAML parser found; true when there was anything, so that the tree can't be trusted. */
 function reportSyntax(document: Document.Parsed, text: string, place: Placer, log: DiagnosticLog): boolean {
-  let fatal = false;
   for (const error of document.errors) {
-    const [message, hint] = syntaxText(error, text);
+    const { message, hint } = syntaxProblem(error, text[error.pos[0]] ?? '');
     log.error(place(error.pos[0], Math.min(error.pos[1], error.pos[0] + 1)), message, hint);
-    if (!harmless.has(error.code)) fatal = true;
   }
-  return fatal;
+  return document.errors.length > 0;
 }
 
-function syntaxText({ code, message, pos }: YAMLParseError, text: string): [message: string, hint?: string] {
-  const found = text[pos[0]];
-  const line = message.split('\n', 1)[0]!;
-  switch (code) {
-    case 'TAB_AS_INDENT':
-      return ['a tab indents this line', 'YAML takes only spaces'];
-    case 'MULTIPLE_DOCS':
-      return ['a second YAML document begins here', 'a policy is one document'];
-    case 'BAD_SCALAR_START':
-      return [`no value can begin with "${found}"`, 'put it in quotes if it is meant so'];
-    case 'UNEXPECTED_TOKEN':
-      if (line.startsWith('Block scalar header')) {
-        return ['">" begins a block of text in YAML', 'write a range, as in 1025-65535'];
-      }
-      return [`YAML: ${line}`];
-    default:
-      return [`YAML: ${line}`];
+interface Problem {
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** The problems that policies are likely to have, in words of the policy; the others as YAML's parser puts them. */
+function syntaxProblem({ code, message }: YAMLParseError, found: string): Problem {
+  if (code === 'TAB_AS_INDENT') return { message: 'a tab indents this line', hint: 'YAML takes only spaces' };
+  if (code === 'MULTIPLE_DOCS') {
+    return { message: 'a second YAML document begins here', hint: 'a policy is one document' };
   }
+  if (code === 'BAD_SCALAR_START') {
+    return { message: `no value can begin with "${found}"`, hint: 'put it in quotes if it is meant so' };
+  }
+  if (message.startsWith('Block scalar header')) {
+    return { message: '">" begins a block of text in YAML', hint: 'write a range of ports as 1025-65535' };
+  }
+  if (message.startsWith('Unexpected flow-seq-start')) {
+    return { message: '"[" begins a list in YAML', hint: 'write an address and its port as "2001:db8::1 port 80"' };
+  }
+  const [, bracket] = /must be sufficiently indented and end with a ([\]}])/.exec(message) ?? [];
+  if (bracket !== undefined) return { message: `"${bracket}" is missing before this` };
+  return { message: `YAML: ${message.split('\n', 1)[0]}` };
 }
 
 class TreeBuilder {
@@ -192,7 +192,7 @@ class TreeBuilder {
       this.log.error(this.place(start, end), message, 'use `macros:` and `$name`');
     }
     if (node.tag === undefined || node.tag === '') return false;
-    const { tag } = node;
+    const tag = node.tag.replace('tag:yaml.org,2002:', '!!');
     const meant = tag.startsWith('!') && !tag.startsWith('!!') ? tag.slice(1) : '';
     const hint = meant === '' ? 'leave it out' : `write "not ${meant}"`;
     const at = meant === '' ? this.place(start, end) : this.place(Math.max(0, start - tag.length - 1), start);

@@ -107,7 +107,9 @@ function reportLoops(edges: Edges, looping: ReadonlySet<string>, log: Diagnostic
 }
 
 function reportLoop(jump: Jump, path: readonly string[], log: DiagnosticLog): void {
-  const loop = [...path.slice(path.indexOf(jump.chain)), jump.chain].join(' → ');
+  const chains = path.slice(path.indexOf(jump.chain));
+  const shown = chains.length > 6 ? [...chains.slice(0, 5), '…'] : chains;
+  const loop = [...shown, jump.chain].join(' → ');
   log.error(jump.at, `"${jump.action} ${jump.chain}" closes a loop: ${loop}`, 'a packet would never leave it');
 }
 

@@ -6,6 +6,7 @@ import { formatPrefix, parsePrefixMasked, parseRange, prefixRange } from '../../
 import type { AddressTerm, TableEntry } from '../ast.js';
 import type { Text } from '../node.js';
 import { declared, Misread, type Scope } from '../scope.js';
+import { didYouMean } from '../suggest.js';
 import type { Format, JsonSchema } from '../types.js';
 import { interfaceTerm } from './interfaces.js';
 import { inBrackets } from './names.js';
@@ -38,7 +39,7 @@ export const addressTerm: Format<AddressTerm> = {
   label: 'ADDRESS',
   description:
     'An address, a prefix, a range, a table in brackets (<office>), the network or address of an interface (lan:network, wan:address), or me.',
-  json: { type: 'string', pattern: `^(not )?(me|any|<[^<>]+>|[^\\s:/<>]+:(network|address)|${networkPattern})$` },
+  json: { type: 'string', pattern: `^(me|<[^<>]+>|[^\\s:/<>]+:(network|address)|${networkPattern})$` },
   parse: readAddressTerm,
 };
 
@@ -73,7 +74,7 @@ function partTerm(text: Text, name: Text, part: string, scope: Scope): AddressTe
 function meantName(word: string, scope: Scope): string | undefined {
   if (scope.names.get('tables')?.has(word)) return `a table is written <${word}>`;
   if (scope.interfaces.has(word)) return `write ${word}:network or ${word}:address`;
-  return undefined;
+  return /^[a-z][\w-]*$/i.test(word) ? didYouMean(word, scope.names.get('tables') ?? [], inBrackets) : undefined;
 }
 
 /** An entry of a table; `not` excludes from wider entries. */

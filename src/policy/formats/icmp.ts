@@ -106,7 +106,7 @@ export const icmpTerm: Format<IcmpTerm> = {
   json: {
     anyOf: [
       { type: 'integer', minimum: 0, maximum: 255 },
-      { type: 'string', pattern: '^(not )?[a-z0-9-]+(/[a-z0-9-]+)?$' },
+      { type: 'string', pattern: '^[a-z0-9-]+(/[a-z0-9-]+)?$' },
     ],
   },
   parse: ({ value }) => {

@@ -17,7 +17,7 @@ export function ports(protocol: PortProtocol): Format<PortRange> {
     json: {
       anyOf: [
         { type: 'integer', minimum: 0, maximum: 65_535 },
-        { type: 'string', pattern: '^(not )?[A-Za-z0-9][A-Za-z0-9+._-]*$' },
+        { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9+._-]*$' },
       ],
     },
     parse: (text) => readPorts(text, protocol),
@@ -46,7 +46,7 @@ export const protocol: Format<number> = {
   json: {
     anyOf: [
       { type: 'integer', minimum: 0, maximum: 255 },
-      { type: 'string', pattern: '^(not )?[a-z0-9-]+$' },
+      { type: 'string', pattern: '^[a-z0-9-]+$' },
     ],
   },
   parse: ({ value }) => {
@@ -72,7 +72,7 @@ export function owner(kind: 'user' | 'group'): Format<NumberRange> {
     json: {
       anyOf: [
         { type: 'integer', minimum: 0, maximum: highestOwner },
-        { type: 'string', pattern: '^(not )?[A-Za-z0-9_][A-Za-z0-9_.-]*\\$?$' },
+        { type: 'string', pattern: '^[A-Za-z0-9_][A-Za-z0-9_.-]*$' },
       ],
     },
     parse: (text, scope) => readOwner(kind, text, scope),
@@ -88,7 +88,6 @@ function readOwner(kind: 'user' | 'group', { value }: Text, scope: Scope): Numbe
     return range;
   }
   const id = /^[A-Za-z_][A-Za-z0-9_.-]*$/.test(value) ? scope.resolveOwner?.(kind, value) : undefined;
-  if (id === undefined)
-    throw new Misread(`there is no ${kind} "${value}" on this host`, 'write a name or a number that is');
+  if (id === undefined) throw new Misread(`there is no ${kind} "${value}" here`, 'write its number');
   return { first: id, last: id };
 }

@@ -7,6 +7,7 @@ import { newName, tableName } from '../formats/names.js';
 import { path, timeout } from '../formats/values.js';
 import { NamedMap, Value } from '../types.js';
 import { apiEndpoint } from './api-endpoint.js';
+import { builtinNames } from './builtin.js';
 
 /** Elements of a set in the kernel; about 100 bytes each. */
 const largestSize = 16_777_216;
@@ -25,6 +26,12 @@ const tableSchema = Type.Object({
   ),
   file: Type.Optional(
     Value(path, { description: 'A list: one entry a line, `!` or `not` for an exception, `#` begins a comment.' }),
+  ),
+  builtin: Type.Optional(
+    Type.Union(
+      builtinNames.map((name) => Type.Literal(name)),
+      { description: 'Entries that Postern knows: addresses that never come from the Internet, or private ones.' },
+    ),
   ),
   timeout: Type.Optional(Value(timeout, { description: 'How long entries stay that are added without a time.' })),
   size: size('Most hosts, and most prefixes, of each family.'),

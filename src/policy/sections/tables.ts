@@ -5,6 +5,7 @@ import { tableEntry } from '../formats/addresses.js';
 import { type Mapping, Text } from '../node.js';
 import type { Reader } from '../reader.js';
 import { Value } from '../types.js';
+import { builtinEntries } from './builtin.js';
 import { coreSections } from './schemas.js';
 
 /** Text of a list file, or undefined when it can't be read. */
@@ -14,10 +15,11 @@ export function readTables(section: Mapping, reader: Reader, readList?: ReadList
   const declared = reader.read(coreSections.tables.schema, section, 'tables') ?? new Map();
   const tables = new Map<string, TableDecl>();
   for (const [name, { at, value }] of declared) {
-    const { entries = [], timeout, ...options } = value;
+    const { entries = [], timeout, builtin, ...options } = value;
     const listed = options.file === undefined || readList === undefined ? [] : readFile(name, options.file);
+    const known = builtin === undefined ? [] : builtinEntries(builtin, at);
     const timeoutMs = timeout === undefined ? {} : { timeoutMs: timeout };
-    const table: TableDecl = { at, name, ...options, ...timeoutMs, entries: [...entries, ...listed] };
+    const table: TableDecl = { at, name, ...options, ...timeoutMs, entries: [...known, ...entries, ...listed] };
     checkSize(table);
     tables.set(name, table);
   }
