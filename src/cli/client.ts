@@ -53,6 +53,17 @@ export function daemonAt(socket: string): Daemon {
   };
 }
 
+/** Does a daemon answer? @throws PosternError when that can't be known. */
+export async function daemonAnswers(daemon: Daemon): Promise<boolean> {
+  try {
+    await daemon.ask('GET', '/healthz');
+    return true;
+  } catch (error) {
+    if (error instanceof PosternError && error.code === 'unreachable') return false;
+    throw error;
+  }
+}
+
 interface Body {
   readonly type: string;
   readonly content: string | AsyncIterable<string>;

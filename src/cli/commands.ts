@@ -14,6 +14,16 @@ export interface CommandEntry {
 }
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
+  show: {
+    topic: 'Policy',
+    summary: 'show what is in the kernel',
+    load: async () => (await import('./show.js')).show,
+  },
+  down: {
+    topic: 'Policy',
+    summary: 'remove everything of Postern from the kernel',
+    load: async () => (await import('./down.js')).down,
+  },
   reload: {
     topic: 'Daemon',
     summary: "apply the daemon's policy file as it is now",

@@ -4,7 +4,7 @@ import { execa, type Result } from 'execa';
 import { type ErrorCode, PosternError } from '../errors.js';
 import type { Origin } from '../nft/model.js';
 import { type Listing, readListing } from '../nft/read.js';
-import { type Line, textOf } from '../nft/render.js';
+import { type Line, type tableName, textOf } from '../nft/render.js';
 
 export interface NftOptions {
   /** Name of the network namespace (`ip netns`); absent: this process's own. */
@@ -22,7 +22,12 @@ export interface Nft {
   check(lines: readonly Line[]): Promise<void>;
   /** All tables of the namespace, without elements. */
   list(): Promise<Listing>;
+  /** A table as nft prints it for people, without elements. */
+  show(table: TableName, options: { readonly counters: boolean }): Promise<string>;
 }
+
+/** Family and name of a table. */
+export type TableName = Parameters<typeof tableName>[0];
 
 const defaultTimeoutMs = 60_000;
 
@@ -33,6 +38,10 @@ export function openNft(options: NftOptions = {}): Nft {
     load: async (lines) => void (await run(['-f', '-'], lines)),
     check: async (lines) => void (await run(['-c', '-f', '-'], lines)),
     list: async () => readListing(await run(['-j', '-t', 'list', 'ruleset'], [])),
+    show: (table, { counters }) => {
+      const words = ['-t', 'list', 'table', table.family, table.name];
+      return run(counters ? words : ['-s', ...words], []);
+    },
   };
 }
 

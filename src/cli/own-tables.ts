@@ -1,0 +1,16 @@
+/** The tables that are ours in a kernel, whatever policy made them. */
+
+import type { Nft, TableName } from '../kernel/nft.js';
+
+/** Every table that the compiler makes has this name. */
+const ownName = 'postern';
+
+export async function ownTables(nft: Nft): Promise<TableName[]> {
+  const { tables } = await nft.list();
+  return tables.filter(({ name }) => name === ownName);
+}
+
+/** Option of commands that work on the kernel themselves. */
+export const netnsOption = {
+  netns: { type: 'string', value: 'NAME', help: "network namespace ('ip netns'); this process's own if not given" },
+} as const;
