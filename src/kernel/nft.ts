@@ -86,17 +86,21 @@ function runFailure(
     return fail('system', `nft was ended by ${result.signal}; nothing is known of its work`);
   if (result.exitCode === undefined) return fail('system', `${file} can't be started: ${result.shortMessage}`);
   const stderr = String(result.stderr);
-  if (/^nsenter: (cannot open|failed to execute)/m.test(stderr)) {
-    const missing = stderr.includes('failed to execute');
-    return missing
-      ? fail('system', 'The command nft is missing; install it: apt-get install nftables')
-      : fail('not-found', `There is no network namespace ${netns}; these exist: ip netns list`);
-  }
-  if (/Operation not permitted|Permission denied/.test(stderr)) {
+  if (notAllowed.test(stderr)) {
     return fail('forbidden', 'The kernel lets only root change the firewall; run this as root (or with CAP_NET_ADMIN)');
+  }
+  if (/^nsenter: failed to execute/m.test(stderr)) {
+    return fail('system', 'The command nft is missing; install it: apt-get install nftables');
+  }
+  if (/^nsenter: cannot open/m.test(stderr)) {
+    return fail('not-found', `There is no network namespace ${netns}; these exist: ip netns list`);
   }
   return undefined;
 }
+
+/** Only where nft and nsenter report it: the lines that they quote may say anything. */
+const notAllowed =
+  /^(?:Operation not permitted|netlink: Error: .*Operation not permitted|\S+: Error: Could not process rule: Operation not permitted|nsenter: .*(?:Operation not permitted|Permission denied)$)/m;
 
 interface Complaint {
   readonly reason: string;

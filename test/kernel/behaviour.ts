@@ -555,6 +555,17 @@ function reloadBehaviour(loaded: Defines): void {
     assert.equal((await kernel.get(NETS, span('198.51.100.3-198.51.100.9')))?.timeoutMs, undefined);
   });
 
+  loaded('a new set gets the contents that come with the load, one that is there keeps its own', async (kernel) => {
+    await kernel.change([{ op: 'add', set: HOSTS, ...host('192.0.2.1') }]);
+    const more = planWith({ sets: [...sets, { ...sets[0]!, name: 'h4_more' }] });
+    const contents4 = [{ value: '192.0.2.7', timeoutMs: 60_000, comment: 'given' }, { value: '192.0.2.8' }];
+    const given = new Map(['h4_bans', 'h4_more'].map((name) => [`inet postern ${name}`, contents4]));
+    await kernel.load(more, first.manifest, given);
+    assert.deepEqual(await contents(kernel, HOSTS), ['c0000201']);
+    assert.deepEqual(await contents(kernel, sets.length), ['c0000207', 'c0000208']);
+    assert.equal((await kernel.get(sets.length, host('192.0.2.7')))?.comment, 'given');
+  });
+
   loaded('a set that a limit lives in starts empty when its shape changes', async (kernel) => {
     const limited = (name: string, size: number): Plan => {
       const set: NftSet = { name, key: { type: ['ipv4_addr'] }, flags: ['dynamic', 'timeout'], size };

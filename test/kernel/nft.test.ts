@@ -116,9 +116,21 @@ test('an nft that fails without a place or a word is reported with what it said'
   await assert.rejects(openNft({ command: odd }).load(lines('x')), { code: 'kernel', message: /out of cheese/ });
 });
 
-test('an nft without the right to change the firewall says who has it', async () => {
-  const command = await stub('nobody', 'echo "Operation not permitted (you must be root)" >&2; exit 1');
-  await assert.rejects(openNft({ command }).load(lines('x')), { code: 'forbidden', message: /root/ });
+for (const said of [
+  'Operation not permitted (you must be root)',
+  'netlink: Error: cache initialization failed: Operation not permitted',
+  '/dev/stdin:1:1-2: Error: Could not process rule: Operation not permitted',
+  'nsenter: cannot open /run/netns/x: Permission denied',
+]) {
+  test(`without the right to change the firewall nft says who has it: ${said}`, async () => {
+    const command = await stub('nobody', `echo "${said}" >&2; exit 1`);
+    await assert.rejects(openNft({ command }).load(lines('x')), { code: 'forbidden', message: /root/ });
+  });
+}
+
+test('what a policy says in its comments is not taken for what nft says', async () => {
+  const bad = [{ text: 'add rule inet nope c drop comment "Operation not permitted"', origin }];
+  await assert.rejects(nft.load(bad), { code: 'kernel', message: /^home\.yaml:12:7: / });
 });
 
 test('a listing that is no JSON is refused', async () => {
