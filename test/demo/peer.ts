@@ -1,37 +1,50 @@
 /**
- * A host in the demo's network: counts the UDP datagrams that reach it and sends some when told.
- * One JSON request a line on standard input, one JSON answer a line on standard output.
+ * A host in the demo's network: counts the UDP datagrams that reach it, serves and opens TCP connections, and sends
+ * when told. One JSON request a line on standard input, one JSON answer a line on standard output.
  */
 
 import { createSocket, type Socket } from 'node:dgram';
+import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
+interface Datagrams {
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly count: number;
+  /** Of payload. */
+  readonly bytes: number;
+}
+
 export type PeerRequest =
-  | { readonly op: 'listen'; readonly address: string; readonly port: number }
+  /** Counts the datagrams that come to this address and port. */
+  | { readonly op: 'count'; readonly address: string; readonly port: number }
+  /** Accepts connections and closes them. */
+  | { readonly op: 'serve'; readonly address: string; readonly port: number }
+  | ({ readonly op: 'send' } & Datagrams)
   | {
-      readonly op: 'send';
+      readonly op: 'connect';
       readonly from: string;
       readonly to: string;
       readonly port: number;
-      readonly count: number;
-      readonly bytes: number;
+      readonly withinMs: number;
     }
-  /** How many datagrams have come to this address and port, and from the last one's sender. */
   | { readonly op: 'received'; readonly address: string; readonly port: number };
 
 export interface PeerAnswer {
   readonly received?: number;
+  readonly connected?: 'open' | 'refused' | 'no answer';
   readonly error?: string;
 }
 
 const received = new Map<string, number>();
 
-function open(address: string): Socket {
+function socketFor(address: string): Socket {
   return createSocket(address.includes(':') ? 'udp6' : 'udp4');
 }
 
-function listen(address: string, port: number): Promise<PeerAnswer> {
-  const socket = open(address);
+function count(address: string, port: number): Promise<PeerAnswer> {
+  const socket = socketFor(address);
   const key = `${address} ${port}`;
   received.set(key, 0);
   socket.on('message', () => received.set(key, received.get(key)! + 1));
@@ -41,25 +54,52 @@ function listen(address: string, port: number): Promise<PeerAnswer> {
   });
 }
 
-async function send(request: Extract<PeerRequest, { op: 'send' }>): Promise<PeerAnswer> {
-  const socket = open(request.to);
-  await new Promise<void>((resolve) => socket.bind(0, request.from, resolve));
-  const payload = Buffer.alloc(request.bytes, 0x55);
-  for (let sent = 0; sent < request.count; sent += 1) {
+function serve(address: string, port: number): Promise<PeerAnswer> {
+  const server = createServer((connection) => connection.end());
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, address, () => resolve({}));
+  });
+}
+
+async function send({ from, to, port, count: wanted, bytes }: Datagrams): Promise<PeerAnswer> {
+  const socket = socketFor(to);
+  await new Promise<void>((resolve) => socket.bind(0, from, resolve));
+  const payload = Buffer.alloc(bytes, 0x55);
+  for (let sent = 0; sent < wanted; sent += 1) {
     await new Promise<void>((resolve, reject) =>
-      socket.send(payload, request.port, request.to, (error) => (error ? reject(error) : resolve())),
+      socket.send(payload, port, to, (error) => (error ? reject(error) : resolve())),
     );
   }
   socket.close();
   return {};
 }
 
+function open(from: string, to: string, port: number, withinMs: number): Promise<PeerAnswer> {
+  const connection = connect({ host: to, port, localAddress: from });
+  return new Promise((resolve) => {
+    const finish = (connected: PeerAnswer['connected']) => {
+      connection.destroy();
+      resolve({ connected });
+    };
+    connection.once('connect', () => finish('open'));
+    connection.once('error', (error: NodeJS.ErrnoException) =>
+      finish(error.code === 'ECONNREFUSED' ? 'refused' : 'no answer'),
+    );
+    connection.setTimeout(withinMs, () => finish('no answer'));
+  });
+}
+
 async function answer(request: PeerRequest): Promise<PeerAnswer> {
   switch (request.op) {
-    case 'listen':
-      return listen(request.address, request.port);
+    case 'count':
+      return count(request.address, request.port);
+    case 'serve':
+      return serve(request.address, request.port);
     case 'send':
       return send(request);
+    case 'connect':
+      return open(request.from, request.to, request.port, request.withinMs);
     case 'received':
       return { received: received.get(`${request.address} ${request.port}`) ?? 0 };
   }

@@ -1,0 +1,65 @@
+/**
+ * `npm run demo`: a firewall of three network namespaces that runs `rules/demo.yaml`, real traffic through it, and a
+ * table of what happened, each row checked against what was sent. `-- --keep` leaves it running.
+ */
+
+import { rm } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { startDaemon } from './daemon.js';
+import { buildNetwork } from './network.js';
+import { Report } from './report.js';
+import { scenarios } from './scenarios.js';
+
+const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false } } });
+if (process.getuid?.() !== 0) {
+  console.error('demo: network namespaces need root; run: sudo npm run demo');
+  process.exit(1);
+}
+
+const endings: (() => Promise<void>)[] = [];
+const started = performance.now();
+
+async function cleanUp(): Promise<void> {
+  for (const end of endings.reverse()) await end().catch((error: Error) => console.error(`demo: ${error.message}`));
+}
+
+async function run(): Promise<number> {
+  const report = new Report();
+  const network = await buildNetwork({ after: (end) => endings.push(end) });
+  const daemon = await startDaemon(network.firewall);
+  endings.push(
+    () => rm(daemon.folder, { recursive: true }),
+    () => daemon.stop(),
+  );
+  for (const scenario of scenarios) await scenario({ network, daemon, report });
+
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const { count, misses } = report;
+  console.log(`\n${count - misses.length} of ${count} rows as expected, in ${seconds} s`);
+  if (values.keep) await keep(network.firewall.name, daemon.folder, daemon.socket);
+  return misses.length === 0 ? 0 : 1;
+}
+
+async function keep(namespace: string, folder: string, socket: string): Promise<void> {
+  console.log(`
+Left running until Ctrl+C. Try in another terminal:
+  export POSTERN_SOCKET=${socket}
+  dist/src/cli/main.js table show spammer
+  dist/src/cli/main.js iptaccount -l sales
+  curl --unix-socket ${socket} http://postern/metrics
+  ip netns exec ${namespace} nft list ruleset
+Its policy is ${folder}/demo.yaml; after a change: dist/src/cli/main.js reload
+Firewall: 198.51.100.1 and 2001:db8:2::1 outside, 192.0.2.1 and 2001:db8:1::1 in the lan.`);
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    // Signal listeners alone don't keep Node running.
+    setInterval(() => {}, 3_600_000);
+  });
+}
+
+const status = await run().catch((error: Error) => {
+  console.error(`demo: ${error.message}`);
+  return 1;
+});
+await cleanUp();
+process.exit(status);
