@@ -73,10 +73,6 @@ function stateOf(
     // In a set with a default timeout this is what makes an element permanent.
     ...(to.timeout && timeoutMs === undefined && { timeoutMs: 0 }),
     ...(to.counter && { counter: { packets: packets ?? 0n, bytes: bytes ?? 0n } }),
-    ...(comment !== undefined && { comment: printable(comment) }),
+    ...(comment !== undefined && { comment }),
   };
 }
-
-/** nft text can't carry quotes, backslashes and control characters. */
-const printable = (comment: string): string =>
-  [...comment].map((c) => (c === '"' ? "'" : c === '\\' ? '/' : c < ' ' || c === '\x7f' ? ' ' : c)).join('') || ' ';

@@ -6,6 +6,7 @@ import { encodeKey } from '../nft/key.js';
 import type { Element, NamedObject, NftSet, Table } from '../nft/model.js';
 import type { PresentChain } from '../nft/presence.js';
 import { describeBase, renderRuleset, tableName } from '../nft/render.js';
+import { quotable } from '../nft/text.js';
 import type { Contents } from '../nft/transaction.js';
 import { carriedElements, successions } from './carry.js';
 import { assertLoadable, typeNames } from './fake-ruleset.js';
@@ -158,7 +159,8 @@ const sameShape = (a: SetShape, b: SetShape): boolean =>
 function stateOf({ timeoutMs, expiresMs, comment, counter }: Element): Omit<ElementState, 'key'> {
   return {
     ...(timeoutMs !== undefined && timeoutMs > 0 && { timeoutMs, expiresMs: expiresMs ?? timeoutMs }),
-    ...(comment !== undefined && { comment }),
+    // As it comes out of nft text.
+    ...(comment !== undefined && { comment: quotable(comment).slice(1, -1) }),
     ...counter,
   };
 }

@@ -56,15 +56,17 @@ export interface Kernel {
   /** Dry run in the kernel (`nft -c`): throws what `load` would throw, changes nothing. */
   check(plan: Plan, previous: Manifest | undefined): Promise<void>;
   /**
-   * Brings our tables to the plan in one transaction. Contents of sets without `elements`, counters, quotas and
-   * timeouts stay; what is in `previous` but not in the plan is deleted; nothing else is touched.
+   * Brings our tables to the plan in one transaction; does nothing when that is what is loaded. Contents of sets without
+   * `elements`, counters, quotas and timeouts stay; a set with another name but the same role takes over the contents
+   * of the one before. What else is in our tables, and tables that only `previous` has, is deleted; nothing else is
+   * touched. Indexes mean the plan's manifest when this resolves: hold back other calls until then.
    * @param contents of sets that aren't there yet, so that no packet meets rules without the entries they look for
    * @throws PosternError `kernel`, with the policy line that caused it; nothing has changed then.
    */
   load(plan: Plan, previous: Manifest | undefined, contents?: Contents): Promise<void>;
   /** The manifest whose indexes the calls below mean, after a start without a load. */
   adopt(manifest: Manifest): Promise<void>;
-  /** Names of our tables, chains, sets and objects as the kernel has them now, to compare with a manifest. */
+  /** What is in the tables of the manifest that was loaded or adopted, as the kernel has it now. */
   present(): Promise<Presence>;
 
   /**

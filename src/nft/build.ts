@@ -6,17 +6,7 @@
  * They only assemble; whether names exist and types agree is checked when the ruleset is rendered and loaded.
  */
 
-import type {
-  Expression,
-  Limit,
-  MatchOperator,
-  NatTarget,
-  Origin,
-  QuotaSpec,
-  Rule,
-  Statement,
-  Verdict,
-} from './model.js';
+import type { Expression, Limit, MatchOperator, NatTarget, QuotaSpec, Rule, Statement, Verdict } from './model.js';
 
 // Expressions
 
@@ -204,10 +194,5 @@ export const synproxy = (options: Extract<Statement, { synproxy: unknown }>['syn
 
 // Rules
 
-/** A rule without an origin; `from` gives one. */
+/** A rule that no policy line caused. */
 export const rule = (...statements: readonly Statement[]): Rule => ({ statements });
-
-/** Rules of one policy line: `from(origin, 'web').rule(…)`. */
-export const from = (origin: Origin, comment?: string): { rule(...statements: readonly Statement[]): Rule } => ({
-  rule: (...statements) => ({ statements, origin, ...(comment !== undefined && { comment }) }),
-});

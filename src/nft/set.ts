@@ -3,7 +3,7 @@
 import { renderExpression, type Style, styleOfType } from './expression.js';
 import type { Element, Expression, NamedObject, NftSet, SetType, Verdict } from './model.js';
 import { renderQuotaSpec, renderRate, renderVerdict } from './statement.js';
-import { count, duration, identifier, quoted, word } from './text.js';
+import { count, duration, identifier, quotable, quoted, word } from './text.js';
 
 /** The lines of a set or map in a table block, contents included. */
 export function renderSet(set: NftSet): string[] {
@@ -59,7 +59,8 @@ function renderElement(element: Element, keyStyle: Style, dataStyle: Style | und
     counter && `counter packets ${count(counter.packets)} bytes ${count(counter.bytes)}`,
     timeoutMs !== undefined && `timeout ${duration(timeoutMs)}`,
     expiresMs !== undefined && `expires ${duration(expiresMs)}`,
-    comment !== undefined && `comment ${quoted(comment)}`,
+    // Whoever bans an address may comment it; that must not keep a ruleset from loading.
+    comment !== undefined && `comment ${quotable(comment)}`,
     data !== undefined && `: ${isVerdict(data) ? renderVerdict(data) : renderExpression(data, dataStyle)}`,
   ];
   return parts.filter((part) => typeof part === 'string').join(' ');

@@ -41,6 +41,24 @@ export function quoted(text: string, maxBytes = 127): string {
 const isQuotable = (text: string): boolean =>
   text !== '' && [...text].every((c) => c !== '"' && c !== '\\' && c >= ' ' && c !== '\x7f');
 
+/**
+ * A string that may come from anybody, in double quotes: what nft can't carry is replaced by what looks like it, what is
+ * too long is cut.
+ */
+export function quotable(text: string, maxBytes = 127): string {
+  let printable = '';
+  let bytes = 0;
+  for (const character of text) {
+    const shown = lookalikes[character] ?? (character < ' ' || character === '\x7f' ? ' ' : character);
+    bytes += Buffer.byteLength(shown);
+    if (bytes > maxBytes) break;
+    printable += shown;
+  }
+  return `"${printable || ' '}"`;
+}
+
+const lookalikes: Readonly<Record<string, string>> = { '"': "'", '\\': '/' };
+
 /** A log prefix; nft would replace `$name` in it. */
 export function logPrefix(text: string): string {
   if (text.includes('$')) throw new PosternError('invalid', `${JSON.stringify(text)}: leave out the $`);

@@ -498,14 +498,14 @@ function reloadBehaviour(loaded: Defines): void {
 
   loaded('a set whose shape changed keeps its contents under its new name', async (kernel) => {
     await kernel.change([
-      { op: 'add', set: HOSTS, ...host('192.0.2.1'), timeoutMs: 60_000, comment: 'timed' },
+      { op: 'add', set: HOSTS, ...host('192.0.2.1'), timeoutMs: 60_000, comment: 'said "no" twice' },
       { op: 'add', set: HOSTS, ...host('192.0.2.2') },
     ]);
     const reshaped = withSet('h4_bans', { name: 'h4_bans_v2', counter: true });
     await kernel.load(reshaped, first.manifest);
     assert.ok(!(await kernel.present()).sets.has('inet postern h4_bans'));
     const timed = await kernel.get(HOSTS, host('192.0.2.1'));
-    assert.equal(timed?.comment, 'timed');
+    assert.equal(timed?.comment, "said 'no' twice");
     assert.equal(timed.timeoutMs, 60_000);
     assert.ok(timed.expiresMs !== undefined && timed.expiresMs > 50_000 && timed.expiresMs <= 60_000);
     assert.deepEqual([timed.packets, timed.bytes], [0n, 0n]);
