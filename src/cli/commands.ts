@@ -14,6 +14,21 @@ export interface CommandEntry {
 }
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
+  check: {
+    topic: 'Policy',
+    summary: 'check a policy, and let the kernel check what it compiles to',
+    load: async () => (await import('./check.js')).check,
+  },
+  compile: {
+    topic: 'Policy',
+    summary: 'print what a policy compiles to, as nft text',
+    load: async () => (await import('./compile.js')).compile,
+  },
+  schema: {
+    topic: 'Policy',
+    summary: 'print the JSON Schema of policies, for editors',
+    load: async () => (await import('./schema.js')).schema,
+  },
   show: {
     topic: 'Policy',
     summary: 'show what is in the kernel',
