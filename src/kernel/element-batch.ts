@@ -217,14 +217,3 @@ export function successor(key: Uint8Array): Uint8Array | undefined {
   }
   return undefined;
 }
-
-/** The value before a key; undefined before the first one. */
-export function predecessor(key: Uint8Array): Uint8Array | undefined {
-  const previous = Uint8Array.from(key);
-  for (let index = previous.length - 1; index >= 0; index--) {
-    const byte = previous[index] as number;
-    previous[index] = (byte - 1) & 0xff;
-    if (byte !== 0) return previous;
-  }
-  return undefined;
-}

@@ -7,11 +7,12 @@ import type { Manifest } from '../compiler/plan.js';
 import type { Address } from '../net/address.js';
 import type { Generation } from '../wire/nftables-generation.js';
 import { type CommitCallOptions, type CommitCounts, groupCommit } from './commit.js';
-import { type Exchange, netfilterExchange } from './exchange.js';
+import type { Exchange } from './exchange.js';
 import type { ElementChange, Kernel } from './kernel.js';
 import { openNf } from './nf.js';
 import { type NetlinkFeatures, probeNetlink } from './probe-netlink.js';
 import { killStates } from './states.js';
+import { threadExchange } from './thread-exchange.js';
 
 export interface KernelElements extends Pick<Kernel, 'get' | 'dump' | 'object' | 'killStates' | 'close'> {
   readonly features: NetlinkFeatures;
@@ -35,7 +36,7 @@ export interface ElementsOptions {
 /** @throws PosternError `system` without CAP_NET_ADMIN, `not-found` for a namespace that doesn't exist. */
 export async function openElements(options: ElementsOptions = {}): Promise<KernelElements> {
   const features = options.features ?? (await probeNetlink(options.namespace));
-  return elementsOver(netfilterExchange(options.namespace), features);
+  return elementsOver(threadExchange(options), features);
 }
 
 /** The same over an exchange that is open already. */

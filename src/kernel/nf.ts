@@ -6,9 +6,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Manifest } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
-import { CONTROL, FLAG, MessageWriter, type NetlinkMessage } from '../wire/netlink.js';
+import { FLAG, MessageWriter, type NetlinkMessage } from '../wire/netlink.js';
 import { NFPROTO } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
+import type { PackedElements } from '../wire/nftables-element-table.js';
 import { readElements, type WireElement, writeElements, writeSetRequest } from '../wire/nftables-elements.js';
 import { type Generation, readGeneration, writeGenerationRequest } from '../wire/nftables-generation.js';
 import { OBJECT_TYPE, readObject, writeObjectRequest } from '../wire/nftables-objects.js';
@@ -22,7 +23,7 @@ import {
   setTarget,
   successor,
 } from './element-batch.js';
-import { ElementList, elementState, unitedStates } from './element-list.js';
+import { elementState, elementStates, unitedStates } from './element-list.js';
 import { type Exchange, KernelRefusal, refusalText } from './exchange.js';
 import type { ElementChange, ElementKey, ElementState, ObjectIndex, ObjectState, SetIndex } from './kernel.js';
 import { ERRNO } from './layouts.js';
@@ -62,8 +63,6 @@ export interface Nf {
 const DUMP_ATTEMPTS = 3;
 /** A hash table that grows is done within milliseconds. */
 const DUMP_RETRY_MS = 20;
-/** Datagrams in a row that bring nothing new: a listing that can't end, because the set changes under it. */
-const DUMP_IDLE_DATAGRAMS = 8;
 const DUMP_TIMEOUT_MS = 60_000;
 
 /** The edge over an exchange; `features` says what this kernel can do. */
@@ -132,12 +131,14 @@ class NetlinkNf implements Nf {
       throw new PosternError('unsupported', 'reading and zeroing set counters needs Linux 6.5 or later');
     }
     // What a reset has read is read: it is never repeated, and what it missed keeps counting in the kernel.
-    if (reset) return (await this.#list(target, true)).states();
-    const lists: ElementList[] = [];
-    while (lists.length < DUMP_ATTEMPTS) {
+    if (reset) return elementStates(await this.#list(target, true));
+    const lists: ElementState[][] = [];
+    for (let attempt = 1; ; attempt++) {
       const list = await this.#list(target, false);
-      if (await this.#complete(target, list)) return list.states();
-      lists.push(list);
+      const complete = await this.#complete(target, list);
+      lists.push(await elementStates(list));
+      if (complete) return lists.at(-1) as ElementState[];
+      if (attempt === DUMP_ATTEMPTS) break;
       await setTimeout(DUMP_RETRY_MS);
     }
     // Half an interval can't be told from a longer one; single elements are right, and all lists together the fullest.
@@ -175,13 +176,13 @@ class NetlinkNf implements Nf {
   }
 
   /** Does the list hold what the set has? Where elements expire their number says nothing. */
-  async #complete(target: SetTarget, list: ElementList): Promise<boolean> {
-    if (list.disturbed) return false;
+  async #complete(target: SetTarget, { disturbed, count }: PackedElements): Promise<boolean> {
+    if (disturbed) return false;
     if (target.pairs || target.of.timeout) return true;
     const writer = new MessageWriter(128);
     writeSetHeaderRequest(writer, this.#take(1), target);
     const answer = (await this.#request(writer, `set ${target.set}`))[0];
-    return answer === undefined || list.size >= (readSetHeader(answer.body).count ?? 0);
+    return answer === undefined || count >= (readSetHeader(answer.body).count ?? 0);
   }
 
   async #element(target: SetTarget, element: WireElement): Promise<WireElement | undefined> {
@@ -199,23 +200,17 @@ class NetlinkNf implements Nf {
     return end?.key !== undefined && Buffer.compare(end.key, behind) === 0;
   }
 
-  async #list(target: SetTarget, reset: boolean): Promise<ElementList> {
+  async #list(target: SetTarget, reset: boolean): Promise<PackedElements> {
     const writer = new MessageWriter(256);
     const type = reset ? NFT.GETSETELEM_RESET : NFT.GETSETELEM;
     writeSetRequest(writer, type, FLAG.DUMP, this.#take(1), target);
-    const list = new ElementList(target, reset);
     // A datagram holds some hundred elements; a table that changes may take several times as many.
     const bounds = { maxDatagrams: 256 + Math.ceil(target.of.size / 16), timeoutMs: DUMP_TIMEOUT_MS };
-    let idle = 0;
     try {
-      await this.exchange.dump(writer.finish(), bounds, (messages) => {
-        idle = takeInto(list, messages) > 0 ? 0 : idle + 1;
-        return idle < DUMP_IDLE_DATAGRAMS;
-      });
+      return await this.exchange.list(writer.finish(), bounds, { pairs: target.pairs, reset });
     } catch (error) {
       throw this.#readFailure(`set ${target.set}`, error);
     }
-    return list;
   }
 
   /** An empty answer means that it doesn't exist. */
@@ -271,13 +266,3 @@ const reasons = new Map<number, string>([
   [ERRNO.EEXIST, 'the interval overlaps another one (EEXIST)'],
   [ERRNO.EINVAL, 'the key does not fit the set (EINVAL)'],
 ]);
-
-function takeInto(list: ElementList, messages: readonly NetlinkMessage[]): number {
-  let added = 0;
-  for (const { type, body } of messages) {
-    if (type <= CONTROL.OVERRUN) continue;
-    const { elements, resource } = readElements(body);
-    added += list.take(elements, resource);
-  }
-  return added;
-}

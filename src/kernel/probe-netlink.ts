@@ -10,10 +10,11 @@ import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
 import { readElements, type WireElement, writeElements } from '../wire/nftables-elements.js';
 import { writeScratchSet, writeScratchTable, writeScratchTableDelete } from '../wire/nftables-scratch.js';
-import { type Exchange, netfilterExchange, SocketExchange } from './exchange.js';
+import type { Exchange } from './exchange.js';
 import { inScratchNamespace } from './netns.js';
 import type { NfFeatures } from './nf.js';
 import { openNlSocket } from './nl-socket.js';
+import { netfilterExchange, SocketExchange } from './socket-exchange.js';
 
 export interface NetlinkFeatures extends NfFeatures {
   /** Deleting conntrack entries by address in one request (CTA_FILTER). */

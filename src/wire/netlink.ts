@@ -150,7 +150,7 @@ export function readU64be(payload: Buffer): bigint {
 export function readAcknowledgement(message: NetlinkMessage): Acknowledgement {
   const { body } = message;
   if (message.type !== CONTROL.ERROR || body.length < 4 + HEADER_BYTES) throw malformed('cut acknowledgement', 0);
-  const errno = -body.readInt32LE(0);
+  const errno = 0 - body.readInt32LE(0);
   const seq = body.readUInt32LE(4 + 8);
   if ((message.flags & FLAG.ACK_ATTRIBUTES) === 0) return { seq, errno };
   const quoted = (message.flags & FLAG.CAPPED) === 0 ? align(body.readUInt32LE(4)) : HEADER_BYTES;
@@ -209,23 +209,28 @@ export class MessageWriter {
 
   /** A family's fixed header behind the message header (nfgenmsg, ifinfomsg …), padded. */
   header(bytes: Uint8Array): void {
-    this.#buffer.set(bytes, this.#reserve(align(bytes.length)));
+    const at = this.#reserve(align(bytes.length));
+    this.#buffer.set(bytes, at);
   }
 
   u8(type: number, value: number): void {
-    this.#buffer[this.#attribute(type, 1)] = value;
+    const at = this.#attribute(type, 1);
+    this.#buffer[at] = value;
   }
 
   u16(type: number, value: number): void {
-    this.#buffer.writeUInt16BE(value, this.#attribute(type, 2));
+    const at = this.#attribute(type, 2);
+    this.#buffer.writeUInt16BE(value, at);
   }
 
   u32(type: number, value: number): void {
-    this.#buffer.writeUInt32BE(value, this.#attribute(type, 4));
+    const at = this.#attribute(type, 4);
+    this.#buffer.writeUInt32BE(value, at);
   }
 
   u32host(type: number, value: number): void {
-    this.#buffer.writeUInt32LE(value, this.#attribute(type, 4));
+    const at = this.#attribute(type, 4);
+    this.#buffer.writeUInt32LE(value, at);
   }
 
   /** A number up to 2^53, as 64 bits. */
@@ -236,7 +241,8 @@ export class MessageWriter {
   }
 
   u64big(type: number, value: bigint): void {
-    this.#buffer.writeBigUInt64BE(value, this.#attribute(type, 8));
+    const at = this.#attribute(type, 8);
+    this.#buffer.writeBigUInt64BE(value, at);
   }
 
   bytes(type: number, value: Uint8Array): void {
@@ -270,6 +276,7 @@ export class MessageWriter {
     return this.#buffer.subarray(0, this.#length);
   }
 
+  /** Reserving may replace the buffer: take the place first, the buffer afterwards. */
   #attribute(type: number, payloadBytes: number): number {
     const at = this.#reserve(align(ATTRIBUTE_HEADER_BYTES + payloadBytes));
     const buffer = this.#buffer;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { netfilterExchange } from '../../src/kernel/exchange.js';
+import { netfilterExchange } from '../../src/kernel/socket-exchange.js';
 import { killStates } from '../../src/kernel/states.js';
 import { parseAddress } from '../../src/net/address.js';
 import { type Namespace, namespace } from './namespace.js';
