@@ -3,7 +3,7 @@
 import type { Manifest, ManifestSet, Plan } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import { encodeKey } from '../nft/key.js';
-import type { Element, NamedObject, NftSet, Table } from '../nft/model.js';
+import type { Chain, Element, NamedObject, NftSet, Table } from '../nft/model.js';
 import type { PresentChain } from '../nft/presence.js';
 import { describeBase, renderRuleset, tableName } from '../nft/render.js';
 import { quotable } from '../nft/text.js';
@@ -90,10 +90,7 @@ function carriedContents({ plan, previous, tables }: FakeLoad): Map<string, read
 }
 
 function loadedTable(table: Table, before: FakeTable | undefined, load: FakeLoad): FakeTable {
-  const chains = table.chains.map(({ name, base, rules }): [string, PresentChain] => [
-    name,
-    { base: base === undefined ? '' : describeBase({ ...base, devices: [] }), rules: rules.length },
-  ]);
+  const chains = table.chains.map((chain): [string, PresentChain] => [chain.name, presentChain(chain)]);
   const sets = table.sets.map((set): [string, FakeSet] => [
     set.name,
     loadedSet(table, set, before?.sets.get(set.name), load),
@@ -108,6 +105,12 @@ function loadedTable(table: Table, before: FakeTable | undefined, load: FakeLoad
     maps: new Set(table.sets.filter(({ data }) => data !== undefined).map(({ name }) => name)),
     objects: new Map(objects),
   };
+}
+
+function presentChain({ base, rules }: Chain): PresentChain {
+  if (base === undefined) return { base: '', rules: rules.length };
+  const { policy = 'accept' } = base;
+  return { base: describeBase({ ...base, devices: [] }), policy, rules: rules.length };
 }
 
 /** Counts and what is used of a quota stay; `used` is for a new one. */

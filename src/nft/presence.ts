@@ -1,11 +1,12 @@
 /** What of ours is in the kernel, by name: the smallest view that tells what a load has to delete, and what drifted. */
 
-import type { TableFamily } from './model.js';
+import type { ChainPolicy, TableFamily } from './model.js';
 import type { Listing } from './read.js';
 
 export interface PresentChain {
   /** `type hook priority` of a base chain, '' of any other. Devices are not known: nft doesn't list them. */
   readonly base: string;
+  readonly policy?: ChainPolicy;
   readonly rules: number;
 }
 
@@ -32,7 +33,10 @@ export function presenceOf(
     chains: new Map(
       listing.chains
         .filter(within)
-        .map(({ family, table, name, base = '', rules }) => [`${family} ${table} ${name}`, { base, rules }]),
+        .map(({ family, table, name, base = '', policy, rules }) => [
+          `${family} ${table} ${name}`,
+          { base, ...(policy && { policy }), rules },
+        ]),
     ),
     sets: new Map(
       listing.sets.filter(within).map(({ family, table, name, kind }) => [`${family} ${table} ${name}`, kind]),

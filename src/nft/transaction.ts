@@ -7,7 +7,7 @@
  * no `destroy`: what has to go must exist, hence everything here is held against what is present.
  */
 
-import type { Element, NamedObject, NftSet, Origin, Ruleset, Table, TableFamily } from './model.js';
+import type { Chain, Element, NamedObject, NftSet, Origin, Ruleset, Table, TableFamily } from './model.js';
 import { objectSpec } from './object-spec.js';
 import type { Presence, PresentChain } from './presence.js';
 import { describeBase, type Line, renderTable, tableName } from './render.js';
@@ -62,7 +62,7 @@ export function uninstallScript(loaded: Pick<Loaded, 'tables'>, presence: Presen
   return present.map((table) => line(`delete table ${tableName(table)}`));
 }
 
-/** Is everything there, and nothing else, with as many rules as it should have? */
+/** Is everything there, and nothing else, with the policies and as many rules as it should have? */
 function isLoaded(reload: Reload): boolean {
   const { target, previous, presence } = reload;
   if (previous?.digest !== target.manifest.digest || lostTables(reload).length > 0) return false;
@@ -70,11 +70,14 @@ function isLoaded(reload: Reload): boolean {
     (table) =>
       presence.tables.has(tableName(table)) &&
       lostFrom(table, reload).length === 0 &&
-      table.chains.every(({ name, rules }) => presence.chains.get(path(table, name))?.rules === rules.length) &&
+      table.chains.every((chain) => isThere(chain, presence.chains.get(path(table, chain.name)))) &&
       table.sets.every(({ name }) => presence.sets.has(path(table, name))) &&
       table.objects.every((object) => presence.objects.has(objectPath(table, object))),
   );
 }
+
+const isThere = ({ base, rules }: Chain, present: PresentChain | undefined): boolean =>
+  present?.rules === rules.length && (base === undefined || (base.policy ?? 'accept') === present.policy);
 
 const path = (table: Table, name: string): string => `${tableName(table)} ${name}`;
 const objectPath = (table: Table, { kind, name }: NamedObject): string => path(table, `${kind} ${name}`);

@@ -450,7 +450,11 @@ function reloadBehaviour(loaded: Defines): void {
       chains: [{ name: 'in', base: { type: 'filter', hook: 'forward', priority: 5 }, rules: [b.rule(b.drop)] }],
     });
     await kernel.load(moved, first.manifest);
-    assert.deepEqual((await kernel.present()).chains.get('inet postern in'), { base: 'filter forward 5', rules: 1 });
+    assert.deepEqual((await kernel.present()).chains.get('inet postern in'), {
+      base: 'filter forward 5',
+      policy: 'accept',
+      rules: 1,
+    });
   });
 
   loaded('a set may become larger and a quota wider without losing anything', async (kernel, bench) => {

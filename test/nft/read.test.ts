@@ -83,7 +83,7 @@ test('only what lies in our tables is present', () => {
     [...presence.chains],
     [
       ['inet postern side', { base: '', rules: 0 }],
-      ['inet postern in', { base: 'filter input -5', rules: 2 }],
+      ['inet postern in', { base: 'filter input -5', policy: 'drop', rules: 2 }],
     ],
   );
   assert.deepEqual(

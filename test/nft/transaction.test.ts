@@ -41,7 +41,9 @@ const presentAfter = ({ ruleset: { tables } }: Target): Presence => ({
     tables.flatMap((table) =>
       table.chains.map(({ name, base, rules }) => [
         `${tableName(table)} ${name}`,
-        { base: base === undefined ? '' : describeBase({ ...base, devices: [] }), rules: rules.length },
+        base === undefined
+          ? { base: '', rules: rules.length }
+          : { base: describeBase({ ...base, devices: [] }), policy: base.policy ?? 'accept', rules: rules.length },
       ]),
     ),
   ),
@@ -116,12 +118,16 @@ test('loading the same again is nothing', () => {
   assert.equal(script(same, same.manifest, presentAfter(same)), '');
 });
 
+const chainIs = (base: string, policy: 'accept' | 'drop', rules: number): Presence['chains'] =>
+  new Map([['inet postern in', { base, policy, rules }]]);
+
 for (const [what, broken] of [
   ['a set', { sets: new Map() }],
   ['a chain', { chains: new Map() }],
   ['a counter', { objects: new Map() }],
-  ['a rule', { chains: new Map([['inet postern in', { base: 'filter input 0', rules: 7 }]]) }],
-  ['the hook', { chains: new Map([['inet postern in', { base: 'filter input 5', rules: 0 }]]) }],
+  ['a rule', { chains: chainIs('filter input 0', 'accept', 7) }],
+  ['the hook', { chains: chainIs('filter input 5', 'accept', 0) }],
+  ['the policy', { chains: chainIs('filter input 0', 'drop', 0) }],
 ] as const) {
   test(`loading the same again repairs ${what} that somebody else changed`, () => {
     const same = target(
