@@ -1,8 +1,8 @@
 /** Sections to a policy: names first, then what refers to them, then the checks over the whole. */
 
-import type { AccountDecl, Chain, Hygiene, InterfaceTerm, Policy, SectionEntry } from './ast.js';
+import type { AccountDecl, Hygiene, InterfaceTerm, Policy, Rule, SectionEntry } from './ast.js';
 import { reachOf } from './checks/jumps.js';
-import { checkRule } from './checks/rule.js';
+import { checkRule, type Standing } from './checks/rule.js';
 import { checkNegatedTables } from './checks/tables.js';
 import type { DiagnosticLog } from './diagnostics.js';
 import { device } from './formats/interfaces.js';
@@ -105,6 +105,7 @@ export class PolicyBuilder {
     const interfaces = new Map<string, InterfaceTerm>();
     for (const { key, value } of this.#map('interfaces', reader).entries) {
       const alias = reader.readName(newName('interface'), key) ?? key.value;
+      if (alias === 'any') this.log.error(key.at, '"any" is every interface already', 'choose another name');
       interfaces.set(alias, { at: key.at, alias, device: reader.read(Value(device), value, alias) ?? alias });
     }
     return interfaces;
@@ -159,18 +160,22 @@ export class PolicyBuilder {
     return new Map([...read].map(([entry, { at, value: spec }]) => [entry, { at, name: entry, spec }]));
   }
 
-  #check({ chains, nat, tables }: Policy): void {
+  #check({ chains, nat, tables, blockPolicy }: Policy): void {
     const reach = reachOf(chains, this.#lexicon, this.log);
-    const whole = (rules: Chain['rules']) => rules.filter((rule) => !this.#rules.broken.has(rule));
-    for (const [chain, { kind, rules }] of chains) {
-      const standing = { chain, places: reach.get(chain) ?? [], jumpedTo: kind === 'user' };
-      for (const rule of whole(rules)) checkRule(rule, standing, this.#lexicon, this.log);
+    const blockAnswers = blockPolicy === 'return';
+    const check = (rules: readonly Rule[], standing: Omit<Standing, 'blockAnswers'>) => {
+      for (const rule of rules) {
+        if (this.#rules.broken.has(rule)) continue;
+        checkRule(rule, { ...standing, blockAnswers }, this.#lexicon, this.log);
+        checkNegatedTables(rule, tables, this.log);
+      }
+    };
+    for (const [chain, { at, kind, policy, rules }] of chains) {
+      if (kind === 'postrouting' && policy === 'block' && blockAnswers) {
+        this.log.error(at, '"policy: block" answers, which "postrouting" can\'t', 'write "policy: drop"');
+      }
+      check(rules, { chain, places: reach.get(chain) ?? [], jumpedTo: kind === 'user' });
     }
-    for (const rule of whole(nat)) {
-      checkRule(rule, { chain: 'nat', places: ['nat'], jumpedTo: false }, this.#lexicon, this.log);
-    }
-    for (const rule of [...[...chains.values()].flatMap(({ rules }) => rules), ...nat]) {
-      checkNegatedTables(rule, tables, this.log);
-    }
+    check(nat, { chain: 'nat', places: ['nat'], jumpedTo: false });
   }
 }

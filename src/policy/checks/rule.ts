@@ -16,6 +16,8 @@ export interface Standing {
   readonly places: readonly Place[];
   /** In a chain of the user's own. */
   readonly jumpedTo: boolean;
+  /** Does `block` answer, as `block_policy: return` says? */
+  readonly blockAnswers: boolean;
 }
 
 /** The places of its chain in which a rule can match. */
@@ -35,27 +37,46 @@ export function checkRule(rule: Rule, standing: Standing, lexicon: Lexicon, log:
   if (standing.places.includes('nat')) checkTranslation(rule, log);
 }
 
-function checkPlaces(rule: Rule, { chain, places }: Standing, lexicon: Lexicon, log: DiagnosticLog): void {
+function checkPlaces(rule: Rule, standing: Standing, lexicon: Lexicon, log: DiagnosticLog): void {
+  const { places } = standing;
   if (places.length === 0) return;
   let left = places;
   for (const match of rule.matches) {
     const allowed = lexicon.placesOfMatch(match);
+    const word = `"${wordOf(match)}"`;
     if (common(places, allowed).length === 0) {
-      log.error(match.at, `"${wordOf(match)}" can't match in "${chain}"`, `it can in ${alternatives(allowed ?? [])}`);
+      const message = `${word} can't match in ${whereIn(standing, places)}`;
+      log.error(match.at, message, `it can in ${alternatives(allowed ?? [])}`);
       return;
     }
     left = common(left, allowed);
     if (left.length > 0) continue;
-    log.error(match.at, `"${wordOf(match)}" and the matches before it can't all match in "${chain}"`, 'split the rule');
+    const message = `${word} and the matches before it can't all match in ${whereIn(standing, places)}`;
+    log.error(match.at, message, 'split the rule');
     return;
   }
-  for (const action of rule.actions) {
-    const allowed = lexicon.placesOfAction(action);
-    if (left.every((place) => allowed.includes(place))) continue;
-    const refused = left.filter((place) => !allowed.includes(place));
-    const where = refused.includes('nat') || places.length === 1 ? chain : alternatives(refused);
-    log.error(action.at, `"${nameOf(action)}" can't stand in "${where}"`, `it can in ${alternatives(allowed)}`);
-  }
+  for (const action of rule.actions) checkPlaceOfAction(action, left, standing, lexicon, log);
+}
+
+function checkPlaceOfAction(
+  action: Action,
+  places: readonly Place[],
+  standing: Standing,
+  lexicon: Lexicon,
+  log: DiagnosticLog,
+): void {
+  const name = nameOf(action);
+  const allowed = lexicon.placesOfAction(name === 'block' && standing.blockAnswers ? 'reject' : name);
+  const refused = places.filter((place) => !allowed.includes(place));
+  if (refused.length === 0) return;
+  log.error(action.at, `"${name}" can't stand in ${whereIn(standing, refused)}`, `it can in ${alternatives(allowed)}`);
+}
+
+/** The chain, and what of it is meant when it is more than one place. */
+function whereIn({ chain, jumpedTo }: Standing, places: readonly Place[]): string {
+  const listed = alternatives(places).replace(/ or (?=\w+$)/, ' and ');
+  if (jumpedTo) return `"${chain}", which is reached from ${listed}`;
+  return chain === 'filter' ? `"filter", which is ${listed}` : `"${chain}"`;
 }
 
 function common(places: readonly Place[], allowed: readonly Place[] | undefined): readonly Place[] {

@@ -34,10 +34,22 @@ export function readTables(section: Mapping, reader: Reader, readList?: ReadList
   }
 
   function checkSize({ at, name, entries, size }: TableDecl): void {
-    if (entries.length <= size) return;
-    const hint = `raise its "size" to ${entries.length} or more`;
-    reader.log.error(at, `table "${name}" begins with ${entries.length} entries, and its size is ${size}`, hint);
+    const most = Math.max(...tierSizes(entries));
+    if (most <= size) return;
+    const message = `table "${name}" begins with ${most} entries of one kind, and its size is ${size}`;
+    reader.log.error(at, message, `raise its "size" to ${most} or more`);
   }
+}
+
+/** How many hosts and how many wider entries of each family there are: each kind has room of its own. */
+function tierSizes(entries: readonly TableEntry[]): number[] {
+  const tiers = [0, 0, 0, 0];
+  for (const { range, not } of entries) {
+    if (not) continue;
+    const tier = (range.family === 4 ? 0 : 2) + (range.first === range.last ? 0 : 1);
+    tiers[tier]!++;
+  }
+  return tiers;
 }
 
 /** The `file:` of a table in the text. */

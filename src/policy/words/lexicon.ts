@@ -42,8 +42,9 @@ export class Lexicon {
     return this.matches.get(wordOf(match))?.places;
   }
 
-  placesOfAction(action: Action): readonly Place[] {
-    return this.actions.get(nameOf(action))?.places ?? filteringPlaces;
+  /** Where an action of this name can stand. */
+  placesOfAction(name: string): readonly Place[] {
+    return this.actions.get(name)?.places ?? filteringPlaces;
   }
 }
 
