@@ -1,18 +1,102 @@
-/** One commit for store and kernel. */
+/**
+ * One commit for store and kernel. The steps of a change, and what a crash after each of them leaves:
+ *
+ * 1. The store stamps the change and joins it in memory.             Crash: nothing of it.
+ * 2. The journal has it, synced together with others of the moment.  Crash: all of it; recovery gives it to the kernel.
+ * 3. The kernel has it, in one transaction together with others.     Crash: all of it, in both.
+ * 4. The audit log has it, and the caller is told.
+ *
+ * When the kernel refuses, the store takes the change back before the caller is told; a crash in between leaves it in the
+ * journal, and recovery tries it once more, whole. So what was acknowledged is in both, and what wasn't is whole or gone.
+ * A request of several changes is taken back at the next start unless it was done.
+ */
 
-import type { ElementChange } from '../kernel/kernel.js';
-import type { Draft } from './store.js';
+import { asPosternError } from '../errors.js';
+import type { ElementChange, Kernel } from '../kernel/kernel.js';
+import type { Draft, Revoke, Store, StoreRequest } from './store.js';
+
+export interface CommitOptions {
+  /** Part of a big job, which urgent changes of other sets overtake. */
+  readonly bulk?: boolean;
+}
 
 export interface Committer {
   /**
-   * Makes one change in both: the store writes its intent, the kernel takes the elements, the caller is told.
-   * Resolved: both have it. Rejected: neither has it (PosternError of the kernel, or `full`). Changes take effect in
-   * the order of the calls. After a crash in between, recovery gives the kernel what the store has.
-   * @param options `bulk`: part of a big job, which urgent changes of other sets overtake
+   * Makes one change in both. Resolved: both have it. Rejected: neither has it (PosternError of the kernel, or `full`,
+   * `busy`, `invalid`). Changes take effect in the order of the calls.
    */
-  commit(
+  commit(drafts: readonly Draft[], elements: readonly ElementChange[], options?: CommitOptions): Promise<void>;
+  /** A request that takes several changes: after a crash both have all of it or nothing. */
+  request(): CommitRequest;
+}
+
+export interface CommitRequest {
+  commit: Committer['commit'];
+  /** To be called when all of it was committed or taken back. */
+  done(): Promise<void>;
+}
+
+/** Writes down what was asked for and what became of it; resolves when it is written. Never rejects. */
+export type Audit = (drafts: readonly Draft[], error?: Error) => Promise<void>;
+
+export interface CommitterParts {
+  readonly store: Pick<Store, 'write' | 'request'>;
+  readonly kernel: Pick<Kernel, 'change'>;
+  readonly audit?: Audit;
+}
+
+export function storeAndKernel(parts: CommitterParts): Committer {
+  return new StoreAndKernel(parts);
+}
+
+class StoreAndKernel implements Committer {
+  /** When the store has everything that was asked for so far. */
+  #stored: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly parts: CommitterParts) {}
+
+  commit(drafts: readonly Draft[], elements: readonly ElementChange[], options?: CommitOptions): Promise<void> {
+    return this.#commit(this.parts.store, drafts, elements, options);
+  }
+
+  request(): CommitRequest {
+    const request = this.parts.store.request();
+    return {
+      commit: (drafts, elements, options) => this.#commit(request, drafts, elements, options),
+      done: () => request.done(),
+    };
+  }
+
+  async #commit(
+    store: Pick<StoreRequest, 'write'>,
     drafts: readonly Draft[],
     elements: readonly ElementChange[],
-    options?: { readonly bulk?: boolean },
-  ): Promise<void>;
+    options?: CommitOptions,
+  ): Promise<void> {
+    const { audit } = this.parts;
+    try {
+      await this.#both(store.write(drafts), elements, options);
+    } catch (error) {
+      await audit?.(drafts, asPosternError(error));
+      throw error;
+    }
+    await audit?.(drafts);
+  }
+
+  async #both(writing: Promise<Revoke>, elements: readonly ElementChange[], options?: CommitOptions): Promise<void> {
+    // Whatever the store has to do for it, a change doesn't reach the kernel before the ones that were asked for before.
+    const before = this.#stored;
+    this.#stored = writing.then(
+      () => before,
+      () => before,
+    );
+    const revoke = await writing;
+    await before;
+    try {
+      await this.parts.kernel.change(elements, options);
+    } catch (error) {
+      await revoke();
+      throw error;
+    }
+  }
 }

@@ -45,6 +45,8 @@ export class DurableLog {
   #snapshot: Promise<boolean> | undefined;
   /** Counts the states that no earlier snapshot can describe. */
   #epoch = 0;
+  #openRequests = 0;
+  #quiet: (() => void)[] = [];
   #retryAtMs = Number.POSITIVE_INFINITY;
   #snapshotAtMs = 0;
   #syncs = 0;
@@ -86,6 +88,17 @@ export class DurableLog {
       this.#fail(error, journal);
       return false;
     }
+  }
+
+  /** Keeps journals until the request is done: what it replaced stands only there. Answers what says that it is. */
+  holdJournals(): () => void {
+    this.#openRequests++;
+    let open = true;
+    return () => {
+      if (open) this.#openRequests--;
+      open = false;
+      if (this.#openRequests === 0) for (const resolve of this.#quiet.splice(0)) resolve();
+    };
   }
 
   /** The state was changed otherwise than by frames: a new journal begins with the shift, and a snapshot makes it hold. */
@@ -145,6 +158,7 @@ export class DurableLog {
   async #snapshotOf(epoch: number): Promise<boolean> {
     const journal = this.#journal;
     if (journal === undefined) return false;
+    while (this.#openRequests > 0) await new Promise<void>((resolve) => this.#quiet.push(resolve));
     const endedBytes = journal.bytes;
     try {
       await this.#begin();

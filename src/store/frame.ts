@@ -35,8 +35,17 @@ export interface FileHeader {
 export type Frame =
   /** First in every file: what was true when it was begun. */
   | { readonly kind: 'head'; readonly head: Head }
-  /** One change, or a part of a snapshot. */
+  /** One change, or a piece of a snapshot. */
   | { readonly kind: 'change'; readonly registers: readonly Register[] }
+  /** Part of a request that takes several changes; a request without its `done` is taken back when it is read. */
+  | {
+      readonly kind: 'part';
+      readonly request: number;
+      readonly registers: readonly Register[];
+      /** What was known about the same things. */
+      readonly before: readonly Register[];
+    }
+  | { readonly kind: 'done'; readonly request: number }
   /** The clocks at this place. */
   | { readonly kind: 'clock'; readonly wallMs: number; readonly uptimeMs: number }
   /** Last in a complete snapshot, and in a journal that was closed. */
@@ -71,6 +80,8 @@ const headKind = 1;
 const changeKind = 2;
 const clockKind = 3;
 const endKind = 4;
+const partKind = 5;
+const doneKind = 6;
 
 export function fileHeader(kind: FileKind, number: number): Buffer {
   const out = new ByteWriter(headerBytes);
@@ -100,6 +111,16 @@ export function writeFrame(out: ByteWriter, frame: Frame): void {
     case 'change':
       out.u8(changeKind);
       for (const register of frame.registers) writeRegister(out, register);
+      break;
+    case 'part':
+      out.u8(partKind);
+      out.u64(frame.request);
+      out.u32(frame.before.length);
+      for (const register of [...frame.before, ...frame.registers]) writeRegister(out, register);
+      break;
+    case 'done':
+      out.u8(doneKind);
+      out.u64(frame.request);
       break;
     case 'clock':
       out.u8(clockKind);
@@ -139,8 +160,18 @@ function readPayload(from: ByteReader, format: number): Frame {
   if (kind === headKind) return { kind: 'head', head: JSON.parse(from.longText()) as Head };
   if (kind === clockKind) return { kind: 'clock', wallMs: from.u48(), uptimeMs: from.u48() };
   if (kind === endKind) return { kind: 'end', registers: from.u32() };
+  if (kind === doneKind) return { kind: 'done', request: from.u64() };
+  if (kind === partKind) {
+    const [request, count] = [from.u64(), from.u32()];
+    const registers = readRegisters(from, format);
+    return { kind: 'part', request, before: registers.slice(0, count), registers: registers.slice(count) };
+  }
   if (kind !== changeKind) throw new RangeError(`no frame begins with ${kind}`);
+  return { kind: 'change', registers: readRegisters(from, format) };
+}
+
+function readRegisters(from: ByteReader, format: number): Register[] {
   const registers: Register[] = [];
   while (!from.atEnd) registers.push(readRegister(from, format));
-  return { kind: 'change', registers };
+  return registers;
 }

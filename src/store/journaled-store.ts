@@ -9,11 +9,12 @@ import type { ClockWatch } from './clock-watch.js';
 import { type TableDigest, tableDigest } from './digest.js';
 import { checkDrafts, registerFor, takeBack, type Word, wordsBefore } from './draft.js';
 import type { DurableLog } from './durable-log.js';
+import type { Frame } from './frame.js';
 import type { HybridClock } from './hybrid-clock.js';
 import type { EntryRegister, Json, MarkRegister, Register, Space } from './register.js';
 import { type GuardStore, openReplayWindow, openSequence } from './replay-window.js';
 import type { State } from './state.js';
-import type { Draft, LiveEntry, ReplayWindow, Revoke, Sequence, Store, StoreStatus } from './store.js';
+import type { Draft, LiveEntry, ReplayWindow, Revoke, Sequence, Store, StoreRequest, StoreStatus } from './store.js';
 import { Sweeper } from './sweeper.js';
 import type { StoreClock } from './system-clock.js';
 import { shiftOf } from './timeline.js';
@@ -89,12 +90,39 @@ export class JournaledStore implements Store, GuardStore {
   }
 
   async write(drafts: readonly Draft[]): Promise<Revoke> {
+    return this.#write(drafts, (words) => ({ kind: 'change', registers: words.map(({ register }) => register) }));
+  }
+
+  request(): StoreRequest {
+    // A stamp is a number that nobody else has, here and in journals of before.
+    const request = this.#parts.stamps.next();
+    const release = this.#parts.log.holdJournals();
+    const part = (words: readonly Word[]): Frame => ({
+      kind: 'part',
+      request,
+      registers: words.map(({ register }) => register),
+      before: words.flatMap(({ before }) => before),
+    });
+    return {
+      write: (drafts) => this.#write(drafts, part),
+      done: async () => {
+        await this.#appendFrame({ kind: 'done', request });
+        release();
+      },
+    };
+  }
+
+  async #write(drafts: readonly Draft[], frameOf: (words: readonly Word[]) => Frame): Promise<Revoke> {
     checkDrafts(drafts);
     this.#checkRoom(drafts);
-    this.watchClock();
-    const words = drafts.flatMap((draft) => this.#say(draft));
-    await this.#append(words.map(({ register }) => register));
-    return () => this.#revoke(words);
+    this.#lookAtClock();
+    const words: Word[] = [];
+    for (const draft of drafts) {
+      const word = this.#say(draft);
+      if (word !== undefined) words.push(word);
+    }
+    if (words.length > 0) await this.#appendFrame(frameOf(words));
+    return () => this.#revoke(words, frameOf);
   }
 
   async join(registers: Iterable<Register>): Promise<number> {
@@ -171,17 +199,13 @@ export class JournaledStore implements Store, GuardStore {
     const draft: Draft = { kind: 'value', space: 'sequence', key: name, value: String(number) };
     checkDrafts([draft]);
     this.#checkRoom([draft]);
-    this.#requireDurable(await this.#append(this.#say(draft).map(({ register }) => register)));
+    const word = this.#say(draft);
+    this.#requireDurable(await this.#append(word === undefined ? [] : [word.register]));
   }
 
   watchClock(): number {
-    const { watch, log } = this.#parts;
-    const change = watch.look();
-    if (change !== undefined) {
-      this.state.moveExpiries(shiftOf(change));
-      log.restate(change);
-    }
-    return watch.takeStep();
+    this.#lookAtClock();
+    return this.#parts.watch.takeStep();
   }
 
   /** Everything that is done now and then; a timer calls it. */
@@ -201,13 +225,13 @@ export class JournaledStore implements Store, GuardStore {
   }
 
   /** Stamps and joins a wish; nothing when there is nothing to do. */
-  #say(draft: Draft): Word[] {
+  #say(draft: Draft): Word | undefined {
     const before = wordsBefore(draft, this.state);
     const register = registerFor(draft, this.state, this.#parts.stamps, this.node);
-    if (register === undefined) return [];
+    if (register === undefined) return undefined;
     this.state.join(register);
     this.#forgetDelete(register);
-    return [{ register, before }];
+    return { register, before };
   }
 
   /** At the bound deletes are only in the journal, where they stand behind what they delete. */
@@ -217,17 +241,31 @@ export class JournaledStore implements Store, GuardStore {
     if (table.deleted > this.#parts.bounds.maxDead) table.forget(register.prefix);
   }
 
-  async #revoke(words: readonly Word[]): Promise<void> {
-    const registers: Register[] = [];
-    takeBack(words, this.state, (draft) => registers.push(...this.#say(draft).map(({ register }) => register)));
-    await this.#append(registers);
+  async #revoke(words: readonly Word[], frameOf: (words: readonly Word[]) => Frame): Promise<void> {
+    const back: Word[] = [];
+    takeBack(words, this.state, (draft) => {
+      const word = this.#say(draft);
+      if (word !== undefined) back.push(word);
+    });
+    if (back.length > 0) await this.#appendFrame(frameOf(back));
+  }
+
+  #lookAtClock(): void {
+    const { watch, log } = this.#parts;
+    const shift = watch.look();
+    if (shift === undefined) return;
+    this.state.moveExpiries(shiftOf(shift));
+    log.restate(shift);
+  }
+
+  #append(registers: readonly Register[]): Promise<boolean> {
+    return registers.length === 0 ? Promise.resolve(true) : this.#appendFrame({ kind: 'change', registers });
   }
 
   /** True when it is durable. */
-  #append(registers: readonly Register[]): Promise<boolean> {
-    if (registers.length === 0) return Promise.resolve(true);
+  #appendFrame(frame: Frame): Promise<boolean> {
     if (this.clock.steadyMs() - this.#readingAtMs >= readingEveryMs) this.#appendReading();
-    return this.#parts.log.append({ kind: 'change', registers });
+    return this.#parts.log.append(frame);
   }
 
   #appendReading(): void {

@@ -79,8 +79,8 @@ export function decodeRegister(line: string): Register {
         not: fields.not === true,
         ...stampOf(fields),
         origin: originOf(fields),
-        ...(expiresAt !== undefined && { expiresAt }),
-        ...(fields.comment !== undefined && { comment: text(fields, 'comment', 127) }),
+        expiresAt,
+        comment: fields.comment === undefined ? undefined : text(fields, 'comment', 127),
       };
     case 'flush':
       return { kind: 'flush', table: text(fields, 'table', 64), ...stampOf(fields), origin: originOf(fields) };
@@ -90,8 +90,8 @@ export function decodeRegister(line: string): Register {
         space: oneOf(fields, 'space', spaces),
         key: text(fields, 'key', 255),
         ...stampOf(fields),
-        ...(expiresAt !== undefined && { expiresAt }),
-        ...(fields.value !== undefined && { value: fields.value as Json }),
+        expiresAt,
+        value: fields.value as Json | undefined,
       };
     case 'mark':
       if (expiresAt === undefined) throw wrong('expires', fields.expires, 'a time');

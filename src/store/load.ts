@@ -2,8 +2,9 @@
 
 import { asPosternError } from '../errors.js';
 import type { Disk } from './disk.js';
+import { pairUp, type Word } from './draft.js';
 import type { Frame, Head } from './frame.js';
-import type { MarkRegister } from './register.js';
+import type { MarkRegister, Register } from './register.js';
 import { currentFormat } from './register-codec.js';
 import { type Damage, FileScan } from './scan.js';
 import type { State } from './state.js';
@@ -22,6 +23,8 @@ export interface Loaded {
   readonly damaged: readonly FileTrouble[];
   /** Files that a newer version wrote. */
   readonly newer: readonly FileTrouble[];
+  /** Words of requests that were not done, each with what was known before. */
+  readonly undone: readonly Word[];
   /** Something that was acknowledged may be missing. */
   readonly lossy: boolean;
 }
@@ -60,6 +63,7 @@ export function load(disk: Disk, state: State, steadyMs: number): Loaded {
 class Loading {
   readonly #damaged: FileTrouble[] = [];
   readonly #newer: FileTrouble[] = [];
+  readonly #requests = new Map<number, Word[]>();
   #lossy = false;
   #head: Head | undefined;
   #reading: Reading | undefined;
@@ -90,6 +94,7 @@ class Loading {
       snapshotBytes: this.#snapshotBytes,
       damaged: this.#damaged,
       newer: this.#newer,
+      undone: [...this.#requests.values()].flat(),
       lossy: this.#lossy,
     };
   }
@@ -141,7 +146,9 @@ class Loading {
           return undefined;
         }
         for (const frame of scan.frames()) {
-          if (frame.kind === 'change') this.#join(frame);
+          if (frame.kind === 'change') this.#join(frame.registers);
+          else if (frame.kind === 'part') this.#joinPart(frame);
+          else if (frame.kind === 'done') this.#requests.delete(frame.request);
           else take(frame);
         }
         return scan.damage;
@@ -154,8 +161,15 @@ class Loading {
     }
   }
 
-  #join(frame: Frame & { kind: 'change' }): void {
-    for (const register of frame.registers) {
+  #joinPart({ request, registers, before }: Frame & { kind: 'part' }): void {
+    this.#join(registers);
+    const words = this.#requests.get(request) ?? [];
+    words.push(...pairUp(registers, before));
+    this.#requests.set(request, words);
+  }
+
+  #join(registers: readonly Register[]): void {
+    for (const register of registers) {
       if (register.kind === 'mark') this.#joinMark(register);
       else this.state.join(register);
     }

@@ -1,6 +1,7 @@
 /** Marks of signed messages, packed: 16 bytes each in a hash set, one set for each quarter of a minute of expiry. */
 
 import { markBytes } from './register-codec.js';
+import { hashWords } from './word-hash.js';
 
 const spanMs = 15_000;
 const words = markBytes / 4;
@@ -22,7 +23,7 @@ class Bucket {
   has(mark: Uint32Array): boolean {
     const slots = this.#slots;
     const mask = slots.length / words - 1;
-    for (let slot = mark[0]! & mask; !isEmpty(slots, slot); slot = (slot + 1) & mask) {
+    for (let slot = hashWords(mark, 0) & mask; !isEmpty(slots, slot); slot = (slot + 1) & mask) {
       if (isSame(slots, slot, mark, 0)) return true;
     }
     return false;
@@ -36,7 +37,7 @@ class Bucket {
 
   #place(source: Uint32Array, from: number): boolean {
     const mask = this.#slots.length / words - 1;
-    let slot = source[from]! & mask;
+    let slot = hashWords(source, from) & mask;
     while (!isEmpty(this.#slots, slot)) {
       if (isSame(this.#slots, slot, source, from)) return false;
       slot = (slot + 1) & mask;

@@ -3,6 +3,7 @@
 import { asPosternError } from '../errors.js';
 import { ClockWatch } from './clock-watch.js';
 import type { Disk } from './disk.js';
+import { registerFor, type Stamped, takeBack, type Word } from './draft.js';
 import { DurableLog } from './durable-log.js';
 import type { Head } from './frame.js';
 import { HybridClock } from './hybrid-clock.js';
@@ -50,13 +51,15 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     );
   }
 
+  const stamps = new HybridClock(() => clock.wallMs());
+  stamps.witness(state.latest);
+  const takenBack = takeBackUndone(loaded.undone, state, stamps, node);
+
   const { shift, earlier, notice } = clockAtStart(loaded.reading, clock.reading(), state.latest, loaded.head?.earlier);
   if (notice !== undefined) note(notice);
   if (shift !== undefined) state.moveExpiries(shiftOf(shift));
 
   const lostMarksAt = loaded.lossy ? clock.wallMs() : loaded.head?.lostMarksAt;
-  const stamps = new HybridClock(() => clock.wallMs());
-  stamps.witness(state.latest);
   const watch = new ClockWatch(clock, earlier, lostMarksAt);
   const head = (): Head => ({
     node,
@@ -77,9 +80,30 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     steadyMs: () => clock.steadyMs(),
   });
   await log.start(shift);
+  if (takenBack.length > 0) {
+    await log.append({ kind: 'change', registers: takenBack.map((register) => current(register, state)) });
+  }
   if (aside.size > 0 || loaded.journals > maxJournals) void log.snapshot();
   const release = options.release ?? (() => {});
   return new JournaledStore({ node, state, log, stamps, clock, watch, bounds, notices: () => notices, release });
+}
+
+/** Takes back what a crash left of requests of several parts; answers what is to be said of it. */
+function takeBackUndone(undone: readonly Word[], state: State, stamps: HybridClock, node: string): Stamped[] {
+  const said: Stamped[] = [];
+  takeBack(undone, state, (draft) => {
+    const register = registerFor(draft, state, stamps, node);
+    if (register === undefined) return;
+    state.join(register);
+    said.push(register);
+  });
+  return said;
+}
+
+/** A register as the state has it by now. */
+function current(register: Stamped, state: State): Stamped {
+  if (register.kind === 'entry') return state.table(register.table)?.get(register.prefix) ?? register;
+  return register.kind === 'value' ? (state.value(register.space, register.key) ?? register) : register;
 }
 
 const nothing: Loaded = {
@@ -91,6 +115,7 @@ const nothing: Loaded = {
   snapshotBytes: 0,
   damaged: [],
   newer: [],
+  undone: [],
   lossy: false,
 };
 

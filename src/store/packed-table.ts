@@ -3,10 +3,12 @@
 import type { Prefix } from '../net/address.js';
 import type { Interned } from './interned.js';
 import { isFlushed, isLater } from './join.js';
-import { inUse, isDelete, isException, isIpv6, none, Records } from './records.js';
-import type { EntryRegister, FlushRegister, Origin, Stamp } from './register.js';
+import { inUse, isDelete, isException, isIpv6, none, originShift, Records } from './records.js';
+import type { EntryRegister, FlushRegister, Stamp } from './register.js';
+import { originKinds } from './register-codec.js';
+import { hashWords } from './word-hash.js';
 
-/** Texts that the tables of a store share. */
+/** Texts that the tables of a store share: of origins the id, the kind is in the flags. */
 export interface Texts {
   readonly comments: Interned;
   readonly origins: Interned;
@@ -127,7 +129,6 @@ export class PackedTable {
   #register(index: number): EntryRegister {
     const flags = this.#records.flags(index);
     const expiresAt = this.#records.expiry(index);
-    const comment = this.texts.comments.text(this.#records.comment(index));
     this.#records.readKey(index, this.#key);
     return {
       kind: 'entry',
@@ -137,9 +138,12 @@ export class PackedTable {
       not: (flags & isException) !== 0,
       at: this.#records.stamp(index),
       node: this.texts.nodes.text(this.#records.node(index)) ?? '',
-      origin: originFrom(this.texts.origins.text(this.#records.origin(index)) ?? ''),
-      ...(expiresAt === 0 ? {} : { expiresAt }),
-      ...(comment === undefined ? {} : { comment }),
+      origin: {
+        kind: originKinds[flags >>> originShift]!,
+        id: this.texts.origins.text(this.#records.origin(index)) ?? '',
+      },
+      expiresAt: expiresAt === 0 ? undefined : expiresAt,
+      comment: this.texts.comments.text(this.#records.comment(index)),
     };
   }
 
@@ -161,10 +165,7 @@ export class PackedTable {
 
   /** The chain of the address in `#key`. */
   #chain(length: number): number {
-    let hash = length;
-    for (let i = 0; i < 4; i++) hash = Math.imul(hash ^ this.#key[i]! ^ (hash >>> 15), 0x85eb_ca6b);
-    hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-    return ((hash ^ (hash >>> 16)) >>> 0) & (this.#heads.length - 1);
+    return hashWords(this.#key, 0, length) & (this.#heads.length - 1);
   }
 
   #insert(entry: EntryRegister): void {
@@ -190,14 +191,15 @@ export class PackedTable {
     this.#records.setStamp(index, entry.at);
     this.#records.setExpiry(index, entry.expiresAt ?? 0);
     this.#records.setComment(index, comments.use(entry.comment));
-    this.#records.setOrigin(index, origins.use(originText(entry.origin)));
+    this.#records.setOrigin(index, origins.use(entry.origin.id));
     this.#records.setNode(index, nodes.use(entry.node));
     this.#records.setFlags(
       index,
       inUse |
         (entry.op === 'delete' ? isDelete : 0) |
         (entry.not ? isException : 0) |
-        (entry.prefix.family === 6 ? isIpv6 : 0),
+        (entry.prefix.family === 6 ? isIpv6 : 0) |
+        (originKinds.indexOf(entry.origin.kind) << originShift),
     );
     if (entry.op === 'delete') this.#deleted++;
   }
@@ -255,13 +257,4 @@ function prefixFrom(words: Uint32Array, ipv6: boolean, length: number): Prefix {
   const high = (BigInt(words[0]!) << 32n) | BigInt(words[1]!);
   const low = (BigInt(words[2]!) << 32n) | BigInt(words[3]!);
   return { family: 6, value: (high << 64n) | low, length };
-}
-
-function originText(origin: Origin): string {
-  return `${origin.kind} ${origin.id}`;
-}
-
-function originFrom(text: string): Origin {
-  const space = text.indexOf(' ');
-  return { kind: text.slice(0, space) as Origin['kind'], id: text.slice(space + 1) };
 }

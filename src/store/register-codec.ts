@@ -13,7 +13,7 @@
  * Stamps are microseconds. In format 1 they were milliseconds in a u48.
  */
 
-import { addressBytes, addressFromBytes } from '../net/address.js';
+import { addressBytes, addressFromBytes, type Prefix } from '../net/address.js';
 import type { ByteReader, ByteWriter } from './byte-writer.js';
 import type {
   EntryRegister,
@@ -42,7 +42,7 @@ const hasComment = 16;
 
 export const markBytes = 16;
 
-/** A place in this list is what stands in a record: only append. */
+/** A place in this list is what stands in a record: only append, up to 16. */
 export const originKinds: readonly Origin['kind'][] = [
   'cli',
   'rest',
@@ -133,25 +133,18 @@ function readStamp(from: ByteReader, format: number): number {
 function readEntry(from: ByteReader, format: number): EntryRegister {
   const flags = from.u8();
   const length = from.u8();
-  const address = addressFromBytes(from.raw(flags & isIpv6 ? 16 : 4));
+  const prefix: Prefix =
+    flags & isIpv6
+      ? { family: 6, value: addressFromBytes(from.raw(16)).value, length }
+      : { family: 4, value: BigInt(from.u32()), length };
   const at = readStamp(from, format);
   const expiresAt = flags & hasExpiry ? from.u48() : undefined;
   const node = from.shortText();
   const table = from.shortText();
   const origin = readOrigin(from);
   const comment = flags & hasComment ? from.shortText() : undefined;
-  return {
-    kind: 'entry',
-    table,
-    prefix: { ...address, length },
-    op: flags & isDelete ? 'delete' : 'add',
-    not: (flags & isException) !== 0,
-    at,
-    node,
-    origin,
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(comment === undefined ? {} : { comment }),
-  };
+  const op = flags & isDelete ? 'delete' : 'add';
+  return { kind: 'entry', table, prefix, op, not: (flags & isException) !== 0, at, node, origin, expiresAt, comment };
 }
 
 function readFlush(from: ByteReader, format: number): FlushRegister {
@@ -168,15 +161,7 @@ function readValue(from: ByteReader, format: number): ValueRegister {
   const space = from.shortText() as Space;
   const key = from.shortText();
   const value = flags & isDelete ? undefined : (JSON.parse(from.longText()) as Json);
-  return {
-    kind: 'value',
-    space,
-    key,
-    at,
-    node,
-    ...(expiresAt === undefined ? {} : { expiresAt }),
-    ...(value === undefined ? {} : { value }),
-  };
+  return { kind: 'value', space, key, value, expiresAt, at, node };
 }
 
 function readMark(from: ByteReader): MarkRegister {

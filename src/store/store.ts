@@ -52,6 +52,8 @@ export interface Store {
    * @throws PosternError `full` (a bound of the store; nothing was changed), `invalid`.
    */
   write(drafts: readonly Draft[]): Promise<Revoke>;
+  /** A change that is made in several parts, because it is large: after a crash all of them are kept, or none. */
+  request(): StoreRequest;
   /** Joins registers as they are: import, migration, another node. Returns how many of them won. */
   join(registers: Iterable<Register>): Promise<number>;
 
@@ -84,6 +86,13 @@ export interface Store {
 }
 
 export type Revoke = () => Promise<void>;
+
+export interface StoreRequest {
+  /** As `Store.write`. */
+  write(drafts: readonly Draft[]): Promise<Revoke>;
+  /** Everything is written that belongs to it; to be called whatever happened, else the journal can't be ended. */
+  done(): Promise<void>;
+}
 
 /** Guards a signed protocol without counters: a message is taken once. */
 export interface ReplayWindow {

@@ -40,7 +40,7 @@ export const entries: fc.Arbitrary<EntryRegister> = record({
   origin: origins,
   expiresAt: expiries,
   comment: fc.option(texts, { nil: undefined }),
-}).map(withoutUndefined);
+});
 
 export const flushes: fc.Arbitrary<FlushRegister> = record({
   kind: fc.constant('flush' as const),
@@ -60,7 +60,7 @@ export const values: fc.Arbitrary<ValueRegister> = record({
   value: fc.option(fc.oneof(fc.integer(), texts, fc.boolean(), fc.array(fc.integer(), { maxLength: 3 })), {
     nil: undefined,
   }),
-}).map(withoutUndefined);
+});
 
 export const marks: fc.Arbitrary<MarkRegister> = record({
   kind: fc.constant('mark' as const),
@@ -71,7 +71,3 @@ export const marks: fc.Arbitrary<MarkRegister> = record({
 
 export const joinable = fc.oneof(entries, entries, flushes, values);
 export const registers = fc.oneof(joinable, marks);
-
-function withoutUndefined<T extends object>(record: T): T {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as T;
-}

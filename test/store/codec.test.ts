@@ -22,6 +22,7 @@ const ban: EntryRegister = {
   node: 'fw1',
   origin: { kind: 'pftabled', id: '198.51.100.9' },
   expiresAt: 1_795_086_400_000,
+  comment: undefined,
 };
 
 test('a register survives being written and read', () => {
