@@ -33,6 +33,7 @@ export function openNetfilterSocket(namespace?: string): NlSocket {
     ...(namespace === undefined ? {} : { namespace }),
     sendBufferBytes: SEND_BUFFER_BYTES,
     receiveBufferBytes: RECEIVE_BUFFER_BYTES,
+    own: 'known',
   });
 }
 

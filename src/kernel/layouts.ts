@@ -13,6 +13,8 @@
  * | cmsghdr | 16 | length u64 with the header (0), level i32 (8), type i32 (12); data behind it, the next at a multiple of 8 |
  * | pollfd | 8 | fd i32 (0), events i16 (4), revents i16 (6) |
  * | ucred | 12 | pid i32 (0), uid u32 (4), gid u32 (8) |
+ * | sock_filter | 8 | code u16 (0), if true u8 (2), if false u8 (3), value u32 (4) |
+ * | sock_fprog | 16 | length u16 (0), pointer to sock_filter (8) |
  * | timeval | 16 | seconds i64 (0), microseconds i64 (8) |
  */
 
@@ -38,6 +40,8 @@ export const MMSGHDR = { BYTES: 64, HEADER: 0, LENGTH: 56 } as const;
 export const CMSGHDR = { BYTES: 16, LENGTH: 0, LEVEL: 8, TYPE: 12, ALIGNMENT: 8 } as const;
 export const POLLFD = { BYTES: 8, FD: 0, EVENTS: 4, REVENTS: 6 } as const;
 export const UCRED = { BYTES: 12, PID: 0, UID: 4, GID: 8 } as const;
+export const SOCK_FILTER = { BYTES: 8, CODE: 0, IF_TRUE: 2, IF_FALSE: 3, VALUE: 4 } as const;
+export const SOCK_FPROG = { BYTES: 16, LENGTH: 0, FILTER: 8 } as const;
 export const TIMEVAL = { BYTES: 16, SECONDS: 0, MICROSECONDS: 8 } as const;
 
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
@@ -51,6 +55,7 @@ export const SO = {
   PASSCRED: 16,
   PEERCRED: 17,
   RCVTIMEO: 20,
+  ATTACH_FILTER: 26,
   SNDBUFFORCE: 32,
   RCVBUFFORCE: 33,
   MEMINFO: 55,
@@ -149,6 +154,7 @@ export const ERRNO = {
   ERESTART: 85,
   EMSGSIZE: 90,
   EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
   ENOBUFS: 105,
 } as const;
 

@@ -6,6 +6,7 @@
 import { PosternError } from '../errors.js';
 import {
   AF,
+  addressOf,
   assertLayouts,
   CallError,
   ERRNO,
@@ -18,6 +19,8 @@ import {
   NETLINK_PROTOCOL,
   SO,
   SOCK,
+  SOCK_FILTER,
+  SOCK_FPROG,
   SOCKADDR_NL,
   SOL,
 } from './layouts.js';
@@ -49,7 +52,16 @@ export interface NlSocketOptions {
   /** Loss shows in sequence gaps anyway: don't report it as ENOBUFS. */
   readonly silentOverflow?: boolean;
   readonly groups?: readonly number[];
+  /**
+   * `known`: bind to one of the ports by which this process recognises its own messages. `foreign`: don't receive
+   * what such sockets caused.
+   */
+  readonly own?: 'known' | 'foreign';
 }
+
+/** Ports that a process uses for itself: 64 behind a base that its process id (at most 2^22) gives. */
+const OWN_PORTS = 64;
+const OWN_PORTS_BASE = (0x9000_0000 + process.pid * OWN_PORTS) >>> 0;
 
 /**
  * Opens and binds a non-blocking netlink socket with extended acknowledgements.
@@ -81,9 +93,8 @@ class LibcNlSocket implements NlSocket {
   constructor(readonly fd: number) {}
 
   configure(options: NlSocketOptions): void {
-    const address = fixedBuffer(SOCKADDR_NL.BYTES);
-    address.writeUInt16LE(AF.NETLINK, SOCKADDR_NL.FAMILY);
-    if (libc.bind(this.fd, address, SOCKADDR_NL.BYTES) < 0) throw new CallError('bind', lastErrno());
+    if (options.own === 'foreign') this.#attachFilter(foreignMessages());
+    this.#bind(options.own === 'known');
     this.setOption(SOL.NETLINK, NETLINK_OPTION.EXT_ACK, 1);
     this.setOption(SOL.NETLINK, NETLINK_OPTION.CAP_ACK, 1);
     if (options.silentOverflow) this.setOption(SOL.NETLINK, NETLINK_OPTION.NO_ENOBUFS, 1);
@@ -131,6 +142,28 @@ class LibcNlSocket implements NlSocket {
     libc.close(this.fd);
   }
 
+  #bind(known: boolean): void {
+    const address = fixedBuffer(SOCKADDR_NL.BYTES);
+    address.writeUInt16LE(AF.NETLINK, SOCKADDR_NL.FAMILY);
+    for (let next = 0; known && next < OWN_PORTS; next++) {
+      address.writeUInt32LE(OWN_PORTS_BASE + next, SOCKADDR_NL.PORT);
+      if (libc.bind(this.fd, address, SOCKADDR_NL.BYTES) === 0) return;
+      const errno = lastErrno();
+      if (errno !== ERRNO.EADDRINUSE) throw new CallError('bind', errno);
+    }
+    address.writeUInt32LE(0, SOCKADDR_NL.PORT);
+    if (libc.bind(this.fd, address, SOCKADDR_NL.BYTES) < 0) throw new CallError('bind', lastErrno());
+  }
+
+  #attachFilter(instructions: Buffer): void {
+    const program = fixedBuffer(SOCK_FPROG.BYTES);
+    program.writeUInt16LE(instructions.length / SOCK_FILTER.BYTES, SOCK_FPROG.LENGTH);
+    program.writeBigUInt64LE(addressOf(instructions), SOCK_FPROG.FILTER);
+    if (libc.setsockopt(this.fd, SOL.SOCKET, SO.ATTACH_FILTER, program, SOCK_FPROG.BYTES) < 0) {
+      throw new CallError('setsockopt', lastErrno());
+    }
+  }
+
   #forceBuffer(force: number, plain: number, bytes: number): void {
     try {
       this.setOption(SOL.SOCKET, force, bytes);
@@ -139,4 +172,30 @@ class LibcNlSocket implements NlSocket {
       this.setOption(SOL.SOCKET, plain, bytes);
     }
   }
+}
+
+/** Classic BPF (linux/filter.h): where the netlink header has the sender's port, and the instructions. */
+const SENDER_PORT_OFFSET = 12;
+const BPF = { LOAD_WORD: 0x20, AND: 0x54, JUMP_EQUAL: 0x15, RETURN: 0x06 } as const;
+const WHOLE_MESSAGE = 0xffff_ffff;
+
+/** Passes messages whose sender isn't one of our own ports. BPF reads words big-endian, the header is little-endian. */
+function foreignMessages(): Buffer {
+  const swapped = (value: number) => Buffer.from(Uint32Array.of(value).buffer).readUInt32BE(0);
+  const program: readonly (readonly [code: number, ifTrue: number, ifFalse: number, value: number])[] = [
+    [BPF.LOAD_WORD, 0, 0, SENDER_PORT_OFFSET],
+    [BPF.AND, 0, 0, swapped(~(OWN_PORTS - 1) >>> 0)],
+    [BPF.JUMP_EQUAL, 0, 1, swapped(OWN_PORTS_BASE)],
+    [BPF.RETURN, 0, 0, 0],
+    [BPF.RETURN, 0, 0, WHOLE_MESSAGE],
+  ];
+  const bytes = fixedBuffer(program.length * SOCK_FILTER.BYTES);
+  program.forEach(([code, ifTrue, ifFalse, value], index) => {
+    const at = index * SOCK_FILTER.BYTES;
+    bytes.writeUInt16LE(code, at + SOCK_FILTER.CODE);
+    bytes.writeUInt8(ifTrue, at + SOCK_FILTER.IF_TRUE);
+    bytes.writeUInt8(ifFalse, at + SOCK_FILTER.IF_FALSE);
+    bytes.writeUInt32LE(value, at + SOCK_FILTER.VALUE);
+  });
+  return bytes;
 }
