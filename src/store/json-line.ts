@@ -1,11 +1,10 @@
 /** One value on one line of JSON that shows as what it is: nothing in it can end the line, move a cursor or turn its direction. */
 
 /**
- * What JSON allows in a string and a terminal or a log reader may obey: DEL and the C1 controls, soft hyphen, zero-width and
- * bidirectional controls, line and paragraph separators, byte order mark, tags.
+ * What JSON allows in a string and a terminal or a reader of logs may obey: DEL and the C1 controls, formatting characters
+ * (bidirectional, zero-width, tags), line and paragraph separators.
  */
-const unsafe =
-  /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+const unsafe = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** The value as JSON without a line end; control characters and invisible ones are escaped. */
 export function jsonLine(value: unknown): string {

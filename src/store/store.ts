@@ -35,6 +35,8 @@ export type Draft =
       /** Absent: delete. */
       readonly value?: Json;
       readonly expiresAt?: number;
+      /** For the audit log; absent: bookkeeping that nobody asked for. */
+      readonly origin?: Origin;
     };
 
 /** An entry that is in force: added, not expired, not flushed. */

@@ -1,0 +1,86 @@
+/** What the audit log says of a change: who, from where, what, and what became of it. */
+
+import { asPosternError } from '../errors.js';
+import type { Prefix } from '../net/address.js';
+import { formatPrefix } from '../net/prefix.js';
+import { jsonLine } from './json-line.js';
+import type { Json, Origin } from './register.js';
+import type { Draft } from './store.js';
+
+/** So many prefixes stand in one line; a larger change has several lines. */
+const prefixesPerLine = 100;
+
+/** Something that was done to the daemon, other than a change of entries: a policy applied, a state imported. */
+export interface AuditEvent {
+  readonly who: Origin;
+  readonly op: string;
+  readonly detail?: Json;
+}
+
+/** @param error why nothing was changed; absent: it was done */
+export function eventLine({ who, op, detail }: AuditEvent, wallMs: number, error?: unknown): string {
+  return jsonLine({ at: isoTime(wallMs), who: whoOf(who), op, detail, ...resultOf(error) });
+}
+
+/** The lines of one change; those that say the same of several prefixes are one. Values without an origin are bookkeeping. */
+export function changeLines(drafts: readonly Draft[], wallMs: number, error?: unknown): string[] {
+  const at = isoTime(wallMs);
+  const result = resultOf(error);
+  const lines: string[] = [];
+  for (let from = 0; from < drafts.length; ) {
+    const run = runFrom(drafts, from);
+    from += run.length;
+    const [first] = run as [Draft];
+    if (first.origin === undefined) continue;
+    lines.push(jsonLine({ at, who: whoOf(first.origin), ...whatOf(first, run), ...result }));
+  }
+  return lines;
+}
+
+function runFrom(drafts: readonly Draft[], from: number): readonly Draft[] {
+  let to = from + 1;
+  while (to < drafts.length && to - from < prefixesPerLine && saysTheSame(drafts[from]!, drafts[to]!)) to++;
+  return drafts.slice(from, to);
+}
+
+function saysTheSame(a: Draft, b: Draft): boolean {
+  if (a.kind !== 'entry' || b.kind !== 'entry' || a.op !== b.op || a.table !== b.table) return false;
+  if (a.origin.kind !== b.origin.kind || a.origin.id !== b.origin.id) return false;
+  if (a.op === 'delete' || b.op === 'delete') return true;
+  return a.expiresAt === b.expiresAt && a.comment === b.comment && a.not === b.not;
+}
+
+function whatOf(draft: Draft, run: readonly Draft[]): object {
+  if (draft.kind === 'flush') return { op: 'flush', table: draft.table };
+  if (draft.kind === 'value') {
+    const { space, key, value, expiresAt } = draft;
+    return { op: value === undefined ? 'unset' : 'set', space, key, value, expires: isoTime(expiresAt) };
+  }
+  const { op, table } = draft;
+  const prefixes = run.map((one) => formatPrefix((one as { readonly prefix: Prefix }).prefix));
+  if (op === 'delete') return { op, table, prefixes };
+  return {
+    op,
+    table,
+    prefixes,
+    not: draft.not || undefined,
+    expires: isoTime(draft.expiresAt),
+    comment: draft.comment,
+  };
+}
+
+function whoOf({ kind, id }: Origin): Origin {
+  return { kind, id };
+}
+
+function resultOf(error: unknown): { readonly result: string; readonly error?: string } {
+  if (error === undefined) return { result: 'done' };
+  const { code, message } = asPosternError(error);
+  return { result: code, error: message };
+}
+
+function isoTime(ms: number): string;
+function isoTime(ms: number | undefined): string | undefined;
+function isoTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
+}
