@@ -49,12 +49,17 @@ export function nodeDisk(path: string): Disk {
   return {
     path,
     list() {
-      mkdirSync(path, { recursive: true, mode: 0o700 });
-      return readdirSync(path);
+      try {
+        return readdirSync(path);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+        throw error;
+      }
     },
     read: (name) => readFile(join(path, name)),
     async create(name, synced) {
       const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_DSYNC } = constants;
+      mkdirSync(path, { recursive: true, mode: 0o700 });
       const flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | (synced ? O_DSYNC : 0);
       return appendFile(await open(join(path, name), flags, 0o600));
     },
