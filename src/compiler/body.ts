@@ -10,6 +10,8 @@ import type { MakeChain } from './weave.js';
 export interface Body {
   /** No packet goes on behind it: several rules may end in it, and the first that matches is the last. */
   readonly isFinal: boolean;
+  /** It ends the policy's chain, from which the packet may come back. */
+  readonly leaves: boolean;
   /** The end of a rule in the policy's chain. */
   asLine(makeChain: MakeChain): Line;
   /** What a chain that has decided does. */
@@ -30,6 +32,7 @@ export function bodyOf(actions: readonly ActionFragment[], families: readonly Fa
   };
   return {
     isFinal,
+    leaves: actions.at(-1)?.leaves === true,
     asLine(makeChain) {
       if (isInline) return only;
       const name = chain(makeChain);

@@ -2,7 +2,7 @@
 
 import type { Line } from '../extensions/fragment.js';
 import { goto } from '../nft/build.js';
-import type { BaseChain, Hook, Rule as NftRule } from '../nft/model.js';
+import type { BaseChain, Hook } from '../nft/model.js';
 import type { BaseChainName, Chain, Position } from '../policy/ast.js';
 import { refuse } from './draft/draft.js';
 import { originOf } from './draft/origin.js';
@@ -13,12 +13,21 @@ import { badFlagsLine, type FilterHook, hygieneLines, invalidLine, stateLine } f
 import { ruleOf } from './line.js';
 import { passLines } from './nat/pass.js';
 import { hooksOf, type Reach } from './reach.js';
-import { compileRule, type KnownRule, type RuleCompiler } from './rule.js';
+import { type CompiledRule, compileRule, type KnownRule, type RuleCompiler } from './rule.js';
 import type { RuleSite, Standing } from './site.js';
 import { blockChain } from './words/verdicts.js';
 
 /** The rules of the policy's chains, by the chain's name. */
 export type KnownRules = (chain: Chain) => readonly KnownRule[];
+
+/** A chain of the policy while its rules are written; it may go on in another nft chain. */
+interface OpenChain {
+  /** Of the nft chain that packets come to. */
+  readonly name: string;
+  current: ChainDraft;
+}
+
+const open = (chain: ChainDraft): OpenChain => ({ name: chain.name, current: chain });
 
 export class ChainCompiler {
   readonly #compiled = new Set<ChainDraft>();
@@ -52,8 +61,9 @@ export class ChainCompiler {
     if (this.#compiled.has(target)) return target.name;
     this.#compiled.add(target);
     const standing = this.#standing(hooks, target.name, false);
+    const written = open(target);
     for (const rule of this.known(chain)) {
-      if (hooks.some((hook) => misfit(rule.ast, hook, words) === undefined)) this.#put(target, rule, hooks, standing);
+      if (hooks.some((hook) => misfit(rule.ast, hook, words) === undefined)) this.#put(written, rule, hooks, standing);
     }
     return target.name;
   }
@@ -81,7 +91,7 @@ export class ChainCompiler {
     const fits = (rule: KnownRule) => misfit(rule.ast, hook, words) === undefined;
     const rules = [own, shared].flatMap((chain) => (chain === undefined ? [] : this.known(chain).filter(fits)));
     const policy = own?.policy ?? shared?.policy ?? 'accept';
-    const target = draft.ruleset.chain(name, name, baseOf(first, name, policy));
+    const target = open(draft.ruleset.chain(name, name, baseOf(first, name, policy)));
     if (isFilterHook(hook)) this.#filter(target, hook, rules, first.at);
     else for (const rule of rules) this.#putIn(target, hook, rule, false);
     if (policy === 'block' && draft.policy.blockPolicy === 'return') {
@@ -93,7 +103,7 @@ export class ChainCompiler {
    * Known connections are accepted where the policy says so, or else before the first rule that does more than count;
    * connections whose translation says so pass right behind.
    */
-  #filter(target: ChainDraft, hook: FilterHook, rules: readonly KnownRule[], at: Position): void {
+  #filter(target: OpenChain, hook: FilterHook, rules: readonly KnownRule[], at: Position): void {
     const { draft } = this.compiler;
     const { hygiene } = draft.policy;
     const written = rules.findIndex((rule) => this.#acceptsKnown(rule));
@@ -111,28 +121,31 @@ export class ChainCompiler {
     for (const rule of behind) this.#putIn(target, hook, rule, true);
   }
 
-  /** Does the rule, or a chain that it always jumps to, accept packets of known connections? */
-  #acceptsKnown({ ast }: KnownRule): boolean {
-    const { chains } = this.compiler.draft.policy;
-    const hasState = ast.matches.some((match) => match.word === 'state' && match.states.any.includes('established'));
-    return ast.actions.some((action) => {
-      if (action.action === 'accept') return hasState;
-      if (action.action !== 'jump' || ast.matches.length > 0) return false;
-      const chain = chains.get(action.chain);
-      return chain !== undefined && this.known(chain).some((rule) => this.#acceptsKnown(rule));
+  /** Is it the rule, or does it always jump to a chain that has it? */
+  #acceptsKnown(rule: KnownRule): boolean {
+    if (isStateRule(rule)) return true;
+    const { matches, actions } = rule.ast;
+    return actions.some((action) => {
+      if (action.action !== 'jump' || matches.length > 0) return false;
+      const chain = this.compiler.draft.policy.chains.get(action.chain);
+      return chain !== undefined && this.known(chain).some((inner) => this.#acceptsKnown(inner));
     });
   }
 
-  #putIn(target: ChainDraft, hook: Hook, rule: KnownRule, belowStateRule: boolean): void {
+  #putIn(target: OpenChain, hook: Hook, rule: KnownRule, belowStateRule: boolean): void {
     const stem = rule.chain === target.name ? target.name : `${target.name}_${rule.chain}`;
     this.#put(target, rule, [hook], this.#standing([hook], stem, belowStateRule));
   }
 
-  #put(target: ChainDraft, rule: KnownRule, hooks: readonly Hook[], standing: Standing): void {
-    this.compiler.draft.attempt(() => target.rules.push(...this.#rules(rule, hooks, standing)));
+  #put(target: OpenChain, rule: KnownRule, hooks: readonly Hook[], standing: Standing): void {
+    this.compiler.draft.attempt(() => {
+      const { rules, rest } = this.#rules(rule, hooks, standing);
+      target.current.rules.push(...rules);
+      target.current = rest ?? target.current;
+    });
   }
 
-  #rules(rule: KnownRule, hooks: readonly Hook[], standing: Standing): NftRule[] {
+  #rules(rule: KnownRule, hooks: readonly Hook[], standing: Standing): CompiledRule {
     if (!hasFragment(rule) && !hasNotrack(rule)) return compileRule(this.compiler, rule, standing);
     const word = hasFragment(rule) ? 'fragment' : 'notrack';
     const chain = this.compiler.draft.policy.chains.get(rule.chain);
@@ -149,7 +162,7 @@ export class ChainCompiler {
       if (hasFragment(rule)) compileFragmentRule(this.compiler, rule, all);
       else compileNotrackRule(this.compiler, rule, all);
     }
-    return hasFragment(rule) ? [] : compileUntracked(this.compiler, rule, standing);
+    return hasFragment(rule) ? { rules: [] } : compileUntracked(this.compiler, rule, standing);
   }
 
   #standing(hooks: readonly Hook[], stem: string, belowStateRule: boolean): Standing {
@@ -158,14 +171,14 @@ export class ChainCompiler {
     return { family: 'inet', places, hooks, stem, belowStateRule, chainNamed };
   }
 
-  #lines(target: ChainDraft, lines: readonly Line[], at: Position): void {
-    target.rules.push(...lines.map((line) => ruleOf(line, originOf(at))));
+  #lines(target: OpenChain, lines: readonly Line[], at: Position): void {
+    target.current.rules.push(...lines.map((line) => ruleOf(line, originOf(at))));
   }
 
   /** Where packets come in, before anything else sees them. */
   #badFlags(at: Position): void {
     const base: BaseChain = { type: 'filter', hook: 'prerouting', priority: -310, policy: 'accept' };
-    this.#lines(this.compiler.draft.ruleset.chain('bad_flags', 'hygiene', base), [badFlagsLine()], at);
+    this.#lines(open(this.compiler.draft.ruleset.chain('bad_flags', 'hygiene', base)), [badFlagsLine()], at);
   }
 }
 
@@ -179,6 +192,12 @@ function baseOf(chain: Chain, name: BaseChainName, policy: 'accept' | 'drop' | '
 /** Rules that let every packet go on and only count it. */
 const onlyCounts = ({ ast }: KnownRule): boolean =>
   ast.actions.every(({ action }) => action === 'count' || action === 'account');
+
+/** Accepts packets of known connections, of all or of those of an interface. */
+const isStateRule = ({ ast }: KnownRule): boolean =>
+  ast.actions.some(({ action }) => action === 'accept') &&
+  ast.matches.some((match) => match.word === 'state' && match.states.any.includes('established')) &&
+  ast.matches.every(({ word }) => ['state', 'in', 'out', 'via', 'family'].includes(word));
 
 const judgesInvalid = ({ ast }: KnownRule): boolean =>
   ast.matches.some((match) => match.word === 'state' && match.states.any.includes('invalid'));

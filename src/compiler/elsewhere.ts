@@ -5,10 +5,10 @@
 
 import { type ActionFragment, does } from '../extensions/fragment.js';
 import { fib, match, notrack } from '../nft/build.js';
-import type { BaseChain, Hook, Rule as NftRule, Statement } from '../nft/model.js';
+import type { BaseChain, Hook, Statement } from '../nft/model.js';
 import type { Action, Match } from '../policy/ast.js';
 import { refuse } from './draft/draft.js';
-import { compileRule, type KnownRule, type RuleCompiler } from './rule.js';
+import { type CompiledRule, compileRule, type KnownRule, type RuleCompiler } from './rule.js';
 import type { RuleSite, Standing } from './site.js';
 import { compileAction } from './words/actions.js';
 import { dropping } from './words/verdicts.js';
@@ -27,7 +27,7 @@ export function compileFragmentRule(compiler: RuleCompiler, known: KnownRule, ho
   const standing = preroutingStanding(`early_${known.chain}`, hooks);
   const actions = (list: readonly Action[], site: RuleSite) =>
     list.map((action) => earlyAction(action, site, compiler));
-  const rules = compileRule(compiler, known, standing, { actions });
+  const { rules } = compileRule(compiler, known, standing, { actions });
   compiler.draft.ruleset.chain('early', 'early', earlyChain).rules.push(...rules);
 }
 
@@ -65,7 +65,7 @@ export function compileNotrackRule(compiler: RuleCompiler, known: KnownRule, hoo
   }
   refuseWords(known, incoming.length > 0 ? unknownArriving : unknownRaw, 'of a packet before conntrack has seen it');
   const put = (hook: Hook, standing: Standing) => {
-    const rules = compileRule(compiler, known, standing, { actions, counts });
+    const { rules } = compileRule(compiler, known, standing, { actions, counts });
     compiler.draft.ruleset.chain(`raw_${hook}`, `raw_${hook}`, rawChain(hook)).rules.push(...rules);
   };
   if (incoming.length > 0) put('prerouting', preroutingStanding(`raw_${known.chain}`, incoming));
@@ -76,8 +76,8 @@ export const otherActions = (actions: readonly Action[]): Action[] =>
   actions.filter(({ action }) => action !== 'notrack');
 
 /** What stays of a rule with `notrack` in its own place. */
-export function compileUntracked(compiler: RuleCompiler, known: KnownRule, standing: Standing): NftRule[] {
-  if (otherActions(known.ast.actions).length === 0) return [];
+export function compileUntracked(compiler: RuleCompiler, known: KnownRule, standing: Standing): CompiledRule {
+  if (otherActions(known.ast.actions).length === 0) return { rules: [] };
   const actions = (list: readonly Action[], site: RuleSite) =>
     otherActions(list).map((action) => compileAction(action, site.from(action.at), compiler.words));
   return compileRule(compiler, known, standing, { actions });

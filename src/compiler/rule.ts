@@ -9,6 +9,7 @@ import type { Rule as NftRule } from '../nft/model.js';
 import type { Action, Match, Rule } from '../policy/ast.js';
 import { type Draft, refuse } from './draft/draft.js';
 import { originOf, shortOrigin } from './draft/origin.js';
+import type { ChainDraft } from './draft/ruleset.js';
 import { ruleOf } from './line.js';
 import { RuleSite, type Standing } from './site.js';
 import { bothFamilies, type Condition, familiesOf, type MakeChain, weave } from './weave.js';
@@ -42,13 +43,19 @@ export interface RuleOptions {
   readonly counts?: boolean;
 }
 
+export interface CompiledRule {
+  readonly rules: readonly NftRule[];
+  /** Where the rules behind it go; to the same chain when absent. */
+  readonly rest?: ChainDraft;
+}
+
 /** The nft rules of a policy rule where it stands; their chains go to the draft. */
 export function compileRule(
   { draft, words }: RuleCompiler,
   known: KnownRule,
   standing: Standing,
   { actions = eachAction(words), counts = true }: RuleOptions = {},
-): NftRule[] {
+): CompiledRule {
   const { ast } = known;
   const l4 = transport(ast, opensConnections(ast, standing));
   const looks = ast.matches.flatMap((match) => coreLook(match, siteOf(match)));
@@ -74,7 +81,11 @@ export function compileRule(
   const left = common(conditions, ast, body);
   const makeChain = chainsOf(draft, known, standing);
   const comment = shortOrigin(ast.at);
-  return weave(conditions, body, left, makeChain).map((line) => ruleOf(line, originOf(ast.at), comment));
+  const { lines, rest } = weave(conditions, body, left, makeChain);
+  return {
+    rules: lines.map((line) => ruleOf(line, originOf(ast.at), comment)),
+    ...(rest && { rest: draft.ruleset.chains('inet').find(({ name }) => name === rest.name)! }),
+  };
 
   function siteOf(match: Match): RuleSite {
     const early = { id: known.id, chain: known.chain, number: known.number, text: ast.text, families: bothFamilies };

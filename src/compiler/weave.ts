@@ -23,8 +23,17 @@ export interface NewChain {
   fill(lines: readonly Line[]): void;
 }
 
-/** @param part `do` for the action, the number of the stage (from 1) for what decides on it. */
-export type MakeChain = (part: 'do' | number) => NewChain;
+/**
+ * @param part `do` for the action, the number of the stage (from 1) for what decides on it, `rest` for the rules behind.
+ */
+export type MakeChain = (part: 'do' | 'rest' | number) => NewChain;
+
+export interface Woven {
+  /** The lines that stand in the chain of the policy. */
+  readonly lines: readonly Line[];
+  /** Where the rules behind this one stand; in the same chain when absent. */
+  readonly rest?: NewChain;
+}
 
 export const bothFamilies: readonly Family[] = [4, 6];
 
@@ -38,32 +47,48 @@ export function familiesOf({ fragment, negated }: Condition): readonly Family[] 
 /** More rules than this for one rule of the policy are put into chains. */
 const mostLines = 8;
 
-/**
- * @param families of packets that the rule is for; conditions and actions have been asked.
- * @returns the lines that stand in the chain of the policy.
- */
+/** @param families of packets that the rule is for; conditions and actions have been asked. */
 export function weave(
   conditions: readonly Condition[],
   actions: readonly ActionFragment[],
   families: readonly Family[],
   makeChain: MakeChain,
-): Line[] {
+): Woven {
   const { heads, stages } = arrange(conditions, families);
-  const only = stages.length === 1 ? waysOf(stages[0]!, families) : undefined;
   const body = bodyOf(actions, families);
-  if (stages.length === 0) return finish(heads, body, makeChain);
+  if (stages.length === 0) return { lines: finish(heads, body, makeChain) };
+  const only = stages.length === 1 ? waysOf(stages[0]!, families) : undefined;
   if (body.isFinal && only !== undefined) {
     const lines = product(heads, only);
-    if (lines.length <= mostLines) return finish(lines, body, makeChain);
+    if (lines.length <= mostLines) return { lines: finish(lines, body, makeChain) };
   }
+  return inStages(heads, stages, body, families, makeChain);
+}
+
+/**
+ * A chain for each stage. From there `return` and `goto` come back to the policy's chain; where the policy means by them
+ * the end of that chain, packets go there for good, and those that don't match go on to the rest of the rules.
+ */
+function inStages(
+  heads: readonly Line[],
+  stages: readonly Condition[],
+  body: Body,
+  families: readonly Family[],
+  makeChain: MakeChain,
+): Woven {
   const chains = stages.map((_, index) => makeChain(index + 1));
   const matched = body.matched(makeChain);
+  const rest = body.leaves ? makeChain('rest') : undefined;
+  const others = [rest === undefined ? returnVerdict : goto(rest.name)];
   stages.forEach((stage, index) => {
     const next = chains[index + 1];
     const then = next === undefined ? matched : [goto(next.name)];
-    chains[index]!.fill(stageLines(stage, then).filter((line) => families.some((family) => isFor(line, family))));
+    const lines = stageLines(stage, then, others).filter((line) => families.some((family) => isFor(line, family)));
+    chains[index]!.fill(rest === undefined ? lines : [...lines, { statements: others }]);
   });
-  return heads.map((head) => joinLines(head, { statements: [jump(chains[0]!.name)] }));
+  const enter = rest === undefined ? jump(chains[0]!.name) : goto(chains[0]!.name);
+  const lines = heads.map((head) => joinLines(head, { statements: [enter] }));
+  return rest === undefined ? { lines } : { lines: [...lines, { statements: others }], rest };
 }
 
 const finish = (lines: readonly Line[], body: Body, makeChain: MakeChain): Line[] => {
@@ -113,10 +138,16 @@ const product = (heads: readonly Line[], ways: readonly Line[]): Line[] =>
     ways.filter((way) => head.family === undefined || isFor(way, head.family)).map((way) => joinLines(head, way)),
   );
 
-/** The rules of a chain that runs `matched` for packets that match and comes to its end for others. */
-function stageLines({ fragment, negated }: Condition, matched: readonly Statement[]): Line[] {
-  const then = negated ? [returnVerdict] : matched;
+/** The rules of a chain that runs `matched` for packets that match and `others`, or comes to its end, for all others. */
+function stageLines(
+  { fragment, negated }: Condition,
+  matched: readonly Statement[],
+  others: readonly Statement[],
+): Line[] {
+  const [then, otherwise] = negated ? [others, matched] : [matched, others];
   const lines =
-    'decide' in fragment ? fragment.decide(then) : fragment.anyOf.map((line) => joinLines(line, { statements: then }));
+    'decide' in fragment
+      ? fragment.decide(then, otherwise)
+      : fragment.anyOf.map((line) => joinLines(line, { statements: then }));
   return negated ? [...lines, { statements: matched }] : [...lines];
 }

@@ -17,14 +17,17 @@ export interface Line {
 
 /**
  * A match. Either `anyOf`: the packet matches when all statements of any line hold. Or `decide`: rules of a chain that
- * run `matched` (it ends the chain) for packets that match, and come to their end for all others.
+ * run `matched` for packets that match, and come to their end, or run `others`, for all others. Both end the chain.
  */
 export type MatchFragment = {
   /** It changes something (tokens, elements): it runs once a packet, after all matches that only look. */
   readonly stateful?: boolean;
 } /** `disjoint`: no packet matches two of the lines. */ & (
   | { readonly anyOf: readonly Line[]; readonly disjoint?: boolean }
-  | { readonly decide: (matched: readonly Statement[]) => readonly Line[]; readonly families?: readonly Family[] }
+  | {
+      readonly decide: (matched: readonly Statement[], others: readonly Statement[]) => readonly Line[];
+      readonly families?: readonly Family[];
+    }
 );
 
 /**
@@ -35,8 +38,10 @@ export interface ActionFragment {
   readonly lines: readonly Line[];
   /** The one line can't end early and has no verdict but a last one: it may share an nft rule with others. */
   readonly inline?: boolean;
-  /** No packet goes on behind it. */
+  /** No packet goes on behind it in the policy's chain. */
   readonly final?: boolean;
+  /** Final, but a packet may go on where that chain was jumped to from: `return`, `goto`. */
+  readonly leaves?: boolean;
   /** The rule is about packets of these families alone. */
   readonly families?: readonly Family[];
 }

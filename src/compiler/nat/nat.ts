@@ -44,7 +44,7 @@ function compileIn(compiler: RuleCompiler, rule: KnownRule, name: NatChain): voi
   };
   const actions = (list: readonly Action[], site: RuleSite) => natActions(list, site, compiler);
   const target = compiler.draft.ruleset.chain(name, name, base);
-  target.rules.push(...compileRule(compiler, rule, standing, { actions }));
+  target.rules.push(...compileRule(compiler, rule, standing, { actions }).rules);
 }
 
 /** The chains of a rule: those of its translation; without one (`accept`: no translation) those that its device names. */

@@ -35,11 +35,12 @@ export function matchNumbers(
 
 export const isEmpty = ({ negated, ranges }: FlatChoice): boolean => !negated && ranges.length === 0;
 
+/** Neighbours stay apart: nft looks single values up in a hash, and ranges in a tree. */
 function merge(ranges: readonly NumberRange[]): NumberRange[] {
   const merged: NumberRange[] = [];
   for (const range of [...ranges].sort((a, b) => a.first - b.first || a.last - b.last)) {
     const previous = merged.at(-1);
-    if (previous === undefined || range.first > previous.last + 1) merged.push(range);
+    if (previous === undefined || range.first > previous.last) merged.push(range);
     else if (range.last > previous.last) merged[merged.length - 1] = { first: previous.first, last: range.last };
   }
   return merged;

@@ -2,25 +2,34 @@
 
 import type { Line, MatchFragment } from '../../extensions/fragment.js';
 import type { Family } from '../../net/address.js';
-import { match, meta, oneOf, payload, returnVerdict } from '../../nft/build.js';
+import { match, meta, oneOf, payload } from '../../nft/build.js';
 import type { Expression, Statement } from '../../nft/model.js';
 import type { IcmpTerm, Match } from '../../policy/ast.js';
 import { bothFamilies } from '../weave.js';
 
 export function icmp({ types: choice }: Extract<Match, { word: 'icmp' }>): MatchFragment {
   if (choice === 'any') return { anyOf: bothFamilies.map(anyMessage), disjoint: true };
-  const included = choice.any.length === 0 ? bothFamilies.map(anyMessage) : messages(choice.any);
-  if (choice.not.length === 0) return { anyOf: included, disjoint: true };
-  const excluded = messages(choice.not).map(({ family, statements }) => ({
-    ...(family !== undefined && { family }),
-    statements: [...statements, returnVerdict],
-  }));
+  const { any, not } = choice;
+  if (not.length === 0) return { anyOf: messages(any), disjoint: true };
+  if (any.length === 0 && not.every(hasNoCode))
+    return { anyOf: bothFamilies.map((family) => otherThan(not, family)), disjoint: true };
+  const included = any.length === 0 ? bothFamilies.map(anyMessage) : messages(any);
   return {
-    decide: (matched) => [
-      ...excluded,
-      ...included.map((line) => ({ ...line, statements: [...line.statements, ...matched] })),
-    ],
+    decide: (matched, others) => [...ended(messages(not), others), ...ended(included, matched)],
   };
+}
+
+const ended = (lines: readonly Line[], end: readonly Statement[]): Line[] =>
+  lines.map((line) => ({ ...line, statements: [...line.statements, ...end] }));
+
+const hasNoCode = ({ v4, v6 }: IcmpTerm): boolean => v4?.code === undefined && v6?.code === undefined;
+
+/** A line for all messages of the family but these. */
+function otherThan(terms: readonly IcmpTerm[], family: Family): Line {
+  const types = [...new Set(terms.flatMap((term) => (family === 4 ? term.v4 : term.v6)?.type ?? []))];
+  if (types.length === 0) return anyMessage(family);
+  const names = oneOf(types.map((type) => typeName(type, family)));
+  return { family, statements: [match(payload(family === 4 ? 'icmp' : 'icmpv6', 'type'), names, '!=')] };
 }
 
 const anyMessage = (family: Family): Line => ({

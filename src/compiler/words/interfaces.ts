@@ -16,9 +16,11 @@ export function interfaces({ word, interfaces: choice }: InterfaceMatch, site: R
     ...(site.runsIn('ingress', 'prerouting', 'input', 'forward') ? ['in' as const] : []),
     ...(site.runsIn('forward', 'output', 'postrouting') ? ['out' as const] : []),
   ];
-  // Neither side may be one of the excluded.
-  if (choice.any.length === 0) return { anyOf: [{ statements: sides.flatMap((side) => named(side, choice)) }] };
-  return { anyOf: sides.map((side) => ({ statements: named(side, choice) })) };
+  // One of the members on either side, and none of the excluded on any.
+  const excluded = sides.flatMap((side) => named(side, { any: [], not: choice.not }));
+  if (choice.any.length === 0) return { anyOf: [{ statements: excluded }] };
+  const included = sides.map((side) => named(side, { any: choice.any, not: [] }));
+  return { anyOf: included.map((way) => ({ statements: [...way, ...excluded] })) };
 }
 
 function named(side: 'in' | 'out', { any, not }: Choice<InterfaceTerm>): Statement[] {

@@ -11,7 +11,7 @@ const final = (...statements: readonly Statement[]): ActionFragment => ({ ...doe
 
 export const accepting: ActionFragment = final(accept);
 export const dropping: ActionFragment = final(drop);
-export const returning: ActionFragment = final(returnVerdict);
+export const returning: ActionFragment = { ...final(returnVerdict), leaves: true };
 
 /** What `block_policy` says: silence, or an answer that closes the connection. */
 export function blocking(site: RuleSite): ActionFragment {
@@ -61,5 +61,5 @@ function refuseWhereNothingAnswers(what: string, site: RuleSite): void {
 /** To another chain of the policy, in the hooks of this one. */
 export function going(action: Extract<Action, { action: 'jump' | 'goto' }>, site: RuleSite): ActionFragment {
   const target = site.standing.chainNamed(action.chain, site);
-  return action.action === 'goto' ? final(goto(target)) : does(jump(target));
+  return action.action === 'goto' ? { ...final(goto(target)), leaves: true } : does(jump(target));
 }
