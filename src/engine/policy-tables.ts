@@ -7,25 +7,26 @@ import { rangePrefixes } from '../net/ranges.js';
 import type { Element, Ruleset } from '../nft/model.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
+import type { LiveEntry } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { pieceElement, type Tier } from './entries/element.js';
 import { LiveTable, type RuleUse, type TableSets } from './entries/live-table.js';
 import { TableChange } from './entries/table-change.js';
 import { isPolicy, type Terms } from './entries/terms.js';
 import { type Replacing, replacement, type Wish } from './replace.js';
-import { addPolicy, deletePolicy, type Outcome } from './requests.js';
-import type { TableWriter } from './table-writer.js';
+import { addLive, addPolicy, deletePolicy, type Outcome } from './requests.js';
+import { inChunks, type TableWriter } from './table-writer.js';
 import type { Source } from './tables.js';
 
 /** What of a plan tables depend on. */
 export interface TablesPlan {
   readonly tables: readonly PlanTable[];
-  readonly manifest: Pick<Manifest, 'sets'>;
+  readonly manifest: Pick<Manifest, 'sets' | 'tables'>;
   /** By table, where rules add or delete hosts. */
   readonly rules: ReadonlyMap<string, RuleUse>;
 }
 
-export const emptyTablesPlan: TablesPlan = { tables: [], manifest: { sets: [] }, rules: new Map() };
+export const emptyTablesPlan: TablesPlan = { tables: [], manifest: { sets: [], tables: [] }, rules: new Map() };
 
 /** The next policy's tables, ready to take the place of the present ones. */
 export interface Transition {
@@ -40,18 +41,22 @@ export interface Transition {
 /** Elements that a load brings along; what is beyond follows over netlink, which is faster. */
 const contentsElements = 50_000;
 
+export interface PolicyTablesOptions {
+  readonly clock: Clock;
+  readonly writer: TableWriter;
+  /** Live entries that were kept on disk for a table. */
+  readonly stored: (table: string) => Iterable<LiveEntry>;
+}
+
 export class PolicyTables {
   /** In force, by name. */
   readonly tables = new Map<string, LiveTable>();
   /** Left the policy for a trial: come back with it if it is rolled back. */
   readonly #retired = new Map<string, LiveTable>();
 
-  constructor(
-    private readonly clock: Clock,
-    private readonly writer: TableWriter,
-  ) {}
+  constructor(private readonly options: PolicyTablesOptions) {}
 
-  /** Nothing is changed yet; new tables get the policy's entries. Gives way to others meanwhile. */
+  /** Nothing is changed yet; new tables get the policy's entries and those on disk. Gives way to others meanwhile. */
   async prepare(plan: TablesPlan): Promise<Transition> {
     const tables = new Map<string, LiveTable>();
     const kept: LiveTable[] = [];
@@ -66,19 +71,22 @@ export class PolicyTables {
     return { plan, tables, kept, gone };
   }
 
-  /** Contents for sets of tables that aren't in the kernel yet. */
-  contents(transition: Transition, presence: Presence, nameOf: (set: SetIndex) => string): Contents {
+  /** Contents for sets that aren't in the kernel yet, and the tables whose contents are too many to go along. */
+  contents(transition: Transition, presence: Presence): { readonly contents: Contents; readonly late: Set<LiveTable> } {
     const contents = new Map<string, Element[]>();
+    const late = new Set<LiveTable>();
     let left = contentsElements;
-    for (const [index, { role }] of transition.plan.manifest.sets.entries()) {
-      const name = nameOf(index);
+    const { manifest } = transition.plan;
+    for (const [index, name] of setNames(manifest).entries()) {
+      const { role } = manifest.sets[index]!;
       const table = role.kind === 'table' ? transition.tables.get(role.table) : undefined;
       if (role.kind !== 'table' || table === undefined || presence.sets.has(name)) continue;
       const elements = this.#elements(table, role.family, role.tier);
       left -= elements.length;
-      if (left >= 0 && elements.length > 0) contents.set(name, elements);
+      if (left < 0) late.add(table);
+      else if (elements.length > 0) contents.set(name, elements);
     }
-    return contents;
+    return { contents, late };
   }
 
   /** From now on these tables are in force. The kernel has the plan already. */
@@ -99,9 +107,11 @@ export class PolicyTables {
   async update(tables: readonly LiveTable[]): Promise<void> {
     for (const table of tables) {
       const source = policySource(table.plan);
-      const now = this.clock.steady();
-      const wishes = await policyWishes(table, table.plan, this.clock.wall());
-      await this.writer.perform(table, source, changes(table, wishes), (change, wish) => putPolicy(change, wish, now));
+      const now = this.options.clock.steady();
+      const wishes = await policyWishes(table, table.plan, this.options.clock.wall());
+      await this.options.writer.perform(table, source, changes(table, wishes), (change, wish) =>
+        putPolicy(change, wish, now),
+      );
     }
   }
 
@@ -114,16 +124,34 @@ export class PolicyTables {
 
   /** In memory alone: the kernel gets it with the set. */
   async #fill(table: LiveTable, planned: PlanTable): Promise<void> {
-    const now = this.clock.steady();
-    for (const chunk of await policyWishes(table, planned, this.clock.wall())) {
+    const now = this.options.clock.steady();
+    for (const chunk of await policyWishes(table, planned, this.options.clock.wall())) {
       const change = new TableChange(table, policySource(planned));
       for (const wish of chunk) putPolicy(change, wish, now);
       await new Promise(setImmediate);
     }
+    for (const chunk of inChunks(this.options.stored(table.name))) {
+      const change = new TableChange(table, policySource(planned));
+      for (const entry of chunk) addLive(change, entry.prefix, this.#storedTerms(entry), now);
+      await new Promise(setImmediate);
+    }
+  }
+
+  #storedTerms({ not, expiresAt, comment, origin, at }: LiveEntry): Terms {
+    const { clock } = this.options;
+    return {
+      not,
+      expires: expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - clock.wall() + clock.steady(),
+      ...(expiresAt !== undefined && { timeoutMs: Math.max(0, Math.round(expiresAt - at / 1_000)) }),
+      ...(comment !== undefined && { comment }),
+      source: origin,
+      addedAt: Math.round(at / 1_000),
+      request: 0,
+    };
   }
 
   #elements(table: LiveTable, family: Family, tier: Tier): Element[] {
-    const now = this.clock.steady();
+    const now = this.options.clock.steady();
     const elements: Element[] = [];
     const entries = table.entries[family];
     for (const piece of tier === 'hosts' ? entries.hostPieces() : entries.prefixPieces()) {
@@ -132,6 +160,11 @@ export class PolicyTables {
     }
     return elements;
   }
+}
+
+/** `family table name` of the manifest's sets, in their order. */
+export function setNames({ tables, sets }: Pick<Manifest, 'tables' | 'sets'>): string[] {
+  return sets.map(({ table, name }) => `${table} ${tables.find(({ family }) => family === table)?.name} ${name}`);
 }
 
 /** Where a table's entries are, by index in the manifest. */

@@ -5,6 +5,7 @@
 
 import { addressBits, type Family, type Prefix } from '../net/address.js';
 import { prefixLast } from '../net/prefix.js';
+import { calmly } from './calmly.js';
 import { families, type LiveTable } from './entries/live-table.js';
 import type { Terms } from './entries/terms.js';
 import { PrefixTrie } from './entries/trie.js';
@@ -15,9 +16,6 @@ export interface Wish {
   /** Undefined: to be deleted. */
   readonly terms: Terms | undefined;
 }
-
-/** Entries that are looked at before others get their turn. */
-const entriesAtATime = 2_000;
 
 export interface Replacing<T extends { readonly prefix: Prefix }> {
   readonly items: Iterable<T>;
@@ -41,15 +39,6 @@ export async function replacement<T extends { readonly prefix: Prefix }>(
     });
   }
   return regions(wishes);
-}
-
-async function calmly<T>(items: Iterable<T>, use: (item: T) => void): Promise<void> {
-  let used = 0;
-  for (const item of items) {
-    use(item);
-    used++;
-    if (used % entriesAtATime === 0) await new Promise(setImmediate);
-  }
 }
 
 /** Chunks that end only where no entry spans the border. */

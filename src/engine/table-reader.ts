@@ -81,8 +81,7 @@ export class TableReader {
   }
 
   async test(table: LiveTable, address: Address): Promise<TestResult> {
-    const host = table.rules.adds || table.rules.deletes ? await this.#host(table, hostPrefix(address)) : undefined;
-    if (host !== undefined) await this.#take(table, [host], table.deletions);
+    if (table.rules.adds || table.rules.deletes) await this.#noticeHost(table, hostPrefix(address));
     const { family } = address;
     const decides = table.entries[family].decides(address.value, this.options.clock.steady());
     if (decides === undefined) return { inTable: false };
@@ -90,14 +89,32 @@ export class TableReader {
     return { inTable: !decides.of.not, entry: this.#view({ family, ...decides }, counts) };
   }
 
+  async #noticeHost(table: LiveTable, prefix: Prefix): Promise<void> {
+    const known = table.get(prefix);
+    const isSettled = table.underWay === 0;
+    const host = await this.#host(table, prefix);
+    if (host !== undefined) return this.#take(table, [host], table.deletions);
+    if (known === undefined || known.not || !isSettled || !this.#isGone(table, prefix, known)) return;
+    const change = new TableChange(table, byRule);
+    change.put(prefix, undefined);
+    await this.options.writer.record(change);
+  }
+
+  /** The kernel hasn't the host: has a rule deleted it, and nobody said anything since? */
+  #isGone(table: LiveTable, prefix: Prefix, known: Terms): boolean {
+    return table.rules.deletes && !isPolicy(known) && table.get(prefix) === known;
+  }
+
   /** Hosts that the kernel has and memory doesn't are entries that rules have added. */
   async #take(table: LiveTable, elements: readonly ElementState[], deletions: number): Promise<void> {
     const now = this.options.clock.steady();
     const change = new TableChange(table, byRule);
+    const contradicted: ElementState[] = [];
     for (const element of elements) {
       const { first, until, comment } = elementPiece(element, now);
       const prefix = hostPrefix({ family: element.key.length === 4 ? 4 : 6, value: first });
       const known = table.get(prefix);
+      if (known?.not) contradicted.push(element);
       if (known !== undefined && (isPolicy(known) || known.not)) continue;
       if (known !== undefined && (known.expires === until || Math.abs(known.expires - until) < refreshedMs)) continue;
       // What was deleted while the kernel listed it isn't news.
@@ -106,6 +123,7 @@ export class TableReader {
       change.put(prefix, this.#ruleTerms(known, element, until, comment));
     }
     await this.options.writer.record(change);
+    await this.options.writer.drop(table, contradicted);
   }
 
   #ruleTerms(known: Terms | undefined, element: ElementState, until: number, comment: string | undefined): Terms {
@@ -130,8 +148,8 @@ export class TableReader {
       if (until <= now || listed.has(Buffer.from(addressBytes(address)).toString('latin1'))) continue;
       const prefix = hostPrefix(address);
       const known = table.get(prefix);
-      if (known === undefined || isPolicy(known) || (await this.#host(table, prefix)) !== undefined) continue;
-      if (table.get(prefix) === known) change.put(prefix, undefined);
+      if (known === undefined || table.underWay > 0 || (await this.#host(table, prefix)) !== undefined) continue;
+      if (this.#isGone(table, prefix, known)) change.put(prefix, undefined);
     }
     await this.options.writer.record(change);
   }

@@ -1,7 +1,8 @@
 /** Takes changes to tables into the kernel and the store: in order, in bounded transactions, all of a request or nothing. */
 
 import { PosternError } from '../errors.js';
-import type { Committer } from '../store/committer.js';
+import type { ElementChange, ElementKey } from '../kernel/kernel.js';
+import type { CommitRequest, Committer } from '../store/committer.js';
 import type { Draft } from '../store/store.js';
 import type { Clock } from './clock.js';
 import type { LiveTable } from './entries/live-table.js';
@@ -18,11 +19,29 @@ const chunksUnderWay = 3;
 
 export interface TableWriterOptions {
   readonly committer: Committer;
+  /** Does the committer keep entries? Else it needn't be told of them. */
+  readonly durable: boolean;
   readonly clock: Clock;
   readonly gate: Gate;
   /** The kernel may not hold what the table says, because a change of several that came together has failed. */
   readonly doubt: (table: LiveTable) => void;
   readonly full: (table: LiveTable) => void;
+  /** Something may expire earlier than before. */
+  readonly changed: (table: LiveTable) => void;
+}
+
+interface Request extends CommitRequest {
+  /** Of several chunks. */
+  readonly isLarge: boolean;
+}
+
+interface Chunk<T> {
+  readonly table: LiveTable;
+  readonly source: Source;
+  readonly chunk: readonly T[];
+  readonly step: (change: TableChange, item: T) => void;
+  /** Takes the change once it is in the kernel and the store. */
+  readonly made: TableChange[];
 }
 
 export class TableWriter {
@@ -41,24 +60,41 @@ export class TableWriter {
     step: (change: TableChange, item: T) => void,
     drafts?: readonly Draft[],
   ): Promise<void> {
+    const { parts, request } = this.#request(chunks);
     const made: TableChange[] = [];
     const underWay = new Set<Promise<unknown>>();
     let failure: { readonly error: unknown } | undefined;
-    for (const chunk of chunks) {
-      if (made.length > 0) await new Promise(setImmediate);
+    let isFirst = true;
+    for (const chunk of parts) {
       if (underWay.size >= chunksUnderWay) await Promise.race(underWay);
       if (failure !== undefined) break;
-      const own = made.length === 0 ? drafts : drafts && [];
-      const writing = this.#chunk(table, source, chunk, step, made, own).catch((error: unknown) => {
+      const own = isFirst ? drafts : drafts && [];
+      isFirst = false;
+      const writing = this.#chunk(request, { table, source, chunk, step, made }, own).catch((error: unknown) => {
         failure ??= { error };
       });
       underWay.add(writing);
       void writing.finally(() => underWay.delete(writing));
+      if (request.isLarge) await new Promise(setImmediate);
     }
     await Promise.all(underWay);
-    if (failure === undefined) return;
-    await this.#takeBack(made);
-    throw failure.error;
+    if (failure !== undefined) await this.#takeBack(request, made);
+    await request.done();
+    if (failure !== undefined) throw failure.error;
+  }
+
+  /** A request of several chunks is one for the store, too. */
+  #request<T>(chunks: Iterable<readonly T[]>): { readonly parts: Iterable<readonly T[]>; readonly request: Request } {
+    const { committer } = this.options;
+    const iterator = chunks[Symbol.iterator]();
+    const [first, second] = [iterator.next(), iterator.next()];
+    const parts = (function* () {
+      if (!first.done) yield first.value;
+      if (!second.done) yield second.value;
+      for (let next = second.done ? second : iterator.next(); !next.done; next = iterator.next()) yield next.value;
+    })();
+    if (!second.done) return { parts, request: { ...committer.request(), isLarge: true } };
+    return { parts, request: { commit: committer.commit.bind(committer), done: async () => {}, isLarge: false } };
   }
 
   /** One change of a table, told to the kernel and the store. Made where nothing can come between. */
@@ -68,8 +104,19 @@ export class TableWriter {
 
   /** Tells the store what was noticed in the kernel. */
   async record(change: TableChange): Promise<void> {
-    const drafts = change.drafts(this.toWall);
+    const drafts = this.#drafts(change);
+    this.options.changed(change.table);
     if (drafts.length > 0) await this.options.committer.commit(drafts, []);
+  }
+
+  /** Deletes hosts from the kernel that are no entries. */
+  async drop(table: LiveTable, hosts: readonly ElementKey[]): Promise<void> {
+    if (hosts.length === 0) return;
+    const elements = hosts.flatMap(({ key }): ElementChange[] => {
+      const set = table.sets[key.length === 4 ? 4 : 6].hosts;
+      return set === undefined ? [] : [{ op: 'delete', set, key }];
+    });
+    await this.options.committer.commit([], elements);
   }
 
   /** Drops entries that have expired, in chunks; answers how many. The store knows by itself. */
@@ -89,33 +136,40 @@ export class TableWriter {
     }
   }
 
+  #drafts(change: TableChange): Draft[] {
+    return this.options.durable ? change.drafts(this.toWall) : [];
+  }
+
   readonly toWall = (steadyMs: number): number | undefined => {
     const { clock } = this.options;
     return steadyMs === Number.POSITIVE_INFINITY ? undefined : Math.round(steadyMs - clock.steady() + clock.wall());
   };
 
   async #chunk<T>(
-    table: LiveTable,
-    source: Source,
-    chunk: readonly T[],
-    step: (change: TableChange, item: T) => void,
-    made: TableChange[],
+    { commit }: Request,
+    { table, source, chunk, step, made }: Chunk<T>,
     drafts: readonly Draft[] | undefined,
   ): Promise<void> {
-    const { gate, committer, clock } = this.options;
+    const { gate, clock } = this.options;
     await gate.pass(async () => {
       const change = new TableChange(table, source);
       for (const item of chunk) step(change, item);
       const full = this.#makeRoom(change);
-      if (full === undefined) made.push(change);
+      this.options.changed(table);
+      table.underWay++;
       try {
-        const written = full ? [] : (drafts ?? change.drafts(this.toWall));
-        await committer.commit(written, change.elements(clock.steady()), { bulk: chunk.length > urgentEntries });
+        const written = full ? [] : (drafts ?? this.#drafts(change));
+        await commit(written, change.elements(clock.steady()), { bulk: chunk.length > urgentEntries });
       } catch (error) {
+        // Neither the kernel nor the store has it; a later change on top of it may be half there.
+        change.undo();
         this.options.doubt(table);
         throw error;
+      } finally {
+        table.underWay--;
       }
       if (full !== undefined) throw full;
+      made.push(change);
     });
   }
 
@@ -137,14 +191,13 @@ export class TableWriter {
     );
   }
 
-  /** The kernel and the store may have all, some or nothing of it. */
-  async #takeBack(made: readonly TableChange[]): Promise<void> {
-    const { gate, committer, clock, doubt } = this.options;
+  async #takeBack({ commit }: Request, made: readonly TableChange[]): Promise<void> {
+    const { gate, clock, doubt } = this.options;
     for (const change of made.toReversed()) {
       await gate.pass(async () => {
         const reverse = change.reverse();
         try {
-          await committer.commit(reverse.drafts(this.toWall), reverse.elements(clock.steady()), { bulk: true });
+          await commit(this.#drafts(reverse), reverse.elements(clock.steady()), { bulk: true });
         } catch {
           doubt(change.table);
         }

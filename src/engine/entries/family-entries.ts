@@ -100,24 +100,20 @@ export class FamilyEntries {
     return [...hosts, ...prefixes].map(({ value, length }) => ({ family, value, length }));
   }
 
-  /** All entries in address order, the wider first: a snapshot. */
-  *snapshot(): IterableIterator<TrieEntry<Terms>> {
-    const [hosts, prefixes] = [this.#hosts.copy()[Symbol.iterator](), this.#prefixes.copy()[Symbol.iterator]()];
-    let [host, prefix] = [hosts.next(), prefixes.next()];
-    while (!host.done || !prefix.done) {
-      if (!prefix.done && (host.done || prefix.value.value <= host.value.value)) {
-        yield prefix.value;
-        prefix = prefixes.next();
-      } else if (!host.done) {
-        yield host.value;
-        host = hosts.next();
-      }
-    }
+  /** All entries in address order, the wider first, as they are at the time of the call. */
+  snapshot(): Iterable<TrieEntry<Terms>> {
+    const [hosts, prefixes] = [this.#hosts.copy(), this.#prefixes.copy()];
+    return { [Symbol.iterator]: () => inOrder(hosts, prefixes) };
   }
 
   /** What the hosts set holds. */
-  *hostPieces(): IterableIterator<Piece> {
-    for (const { value, of } of this.#hosts.copy()) yield hostPiece(value, of);
+  hostPieces(): Iterable<Piece> {
+    const hosts = this.#hosts.copy();
+    return {
+      *[Symbol.iterator]() {
+        for (const { value, of } of hosts) yield hostPiece(value, of);
+      },
+    };
   }
 
   /** What the prefixes set holds. */
@@ -159,6 +155,21 @@ export class FamilyEntries {
     if (terms === undefined) this.#prefixes.delete(value, length);
     else this.#prefixCalendar.add(this.#prefixes.set(value, length, terms), terms.expires);
     return own;
+  }
+}
+
+/** Merges two tries of which each is in order. */
+function* inOrder(hostTrie: PrefixTrie<Terms>, prefixTrie: PrefixTrie<Terms>): IterableIterator<TrieEntry<Terms>> {
+  const [hosts, prefixes] = [hostTrie[Symbol.iterator](), prefixTrie[Symbol.iterator]()];
+  let [host, prefix] = [hosts.next(), prefixes.next()];
+  while (!host.done || !prefix.done) {
+    if (!prefix.done && (host.done || prefix.value.value <= host.value.value)) {
+      yield prefix.value;
+      prefix = prefixes.next();
+    } else if (!host.done) {
+      yield host.value;
+      host = hosts.next();
+    }
   }
 }
 

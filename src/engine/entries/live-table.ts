@@ -26,6 +26,8 @@ export class LiveTable {
   rules: RuleUse = { adds: false, deletes: false };
   /** Counts deletions, so that a listing made meanwhile is known to be stale. */
   deletions = 0;
+  /** Changes that the kernel hasn't answered yet. */
+  underWay = 0;
   /** When its hosts were last compared with the kernel's, on the steady clock. */
   noticedAt = Number.NEGATIVE_INFINITY;
 

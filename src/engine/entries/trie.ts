@@ -112,7 +112,8 @@ export class PrefixTrie<T> {
     let above = 0;
     let top = 0;
     while (this.#length(node) < length) {
-      [top, above] = [above, node];
+      top = above;
+      above = node;
       node = this.#below(node, this.#wantedBit(this.#length(node)));
       if (node === 0 || this.#length(node) > length || this.#common(node) < this.#length(node)) return undefined;
     }

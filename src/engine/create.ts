@@ -1,0 +1,220 @@
+/** Puts the engine together over its edges. */
+
+import { EventEmitter } from 'node:events';
+import type { Plan } from '../compiler/plan.js';
+import { asPosternError } from '../errors.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Prefix } from '../net/address.js';
+import { type Audit, type Committer, storeAndKernel } from '../store/committer.js';
+import type { Draft, Store } from '../store/store.js';
+import { adopt } from './adopt.js';
+import { type Clock, systemClock } from './clock.js';
+import type { Engine, EngineEvents, EngineMetrics } from './engine.js';
+import { EngineCounters } from './engine-counters.js';
+import type { LiveTable } from './entries/live-table.js';
+import { Expiry } from './expiry.js';
+import { Gate } from './gate.js';
+import { LiveAccounts } from './live-accounts.js';
+import { LivePolicy } from './live-policy.js';
+import { LiveTables } from './live-tables.js';
+import { Loader, loadable } from './loader.js';
+import type { CompilePolicy, PolicyText } from './policy-control.js';
+import { emptyTablesPlan, PolicyTables, setNames } from './policy-tables.js';
+import { reconcile } from './reconcile.js';
+import { type EngineState, memoryState, stateFile } from './state-file.js';
+import { TableReader } from './table-reader.js';
+import { TableWriter } from './table-writer.js';
+
+export interface EngineOptions {
+  readonly kernel: Kernel;
+  readonly compile: CompilePolicy;
+  /** The policy file as it is now. @throws PosternError `system`. */
+  readonly readPolicy: () => Promise<PolicyText>;
+  /** Folder for what a restart has to know; absent: a restart knows nothing. */
+  readonly stateFolder?: string;
+  /** Keeps live entries on disk; absent: they are taken from the kernel after a restart. */
+  readonly store?: Store;
+  /** Writes down every change of a table; with a store only. */
+  readonly audit?: Audit;
+  readonly clock?: Clock;
+  /** Bound on addresses of one account in metrics. */
+  readonly seriesPerAccount?: number;
+}
+
+/** Nothing is done before `start`. */
+export function createEngine(options: EngineOptions): Engine {
+  return new KernelEngine(options);
+}
+
+class KernelEngine implements Engine {
+  readonly events = new EventEmitter<EngineEvents>();
+  readonly tables: LiveTables;
+  readonly accounts: LiveAccounts;
+  readonly policy: LivePolicy;
+  readonly #clock: Clock;
+  readonly #committer: Committer;
+  readonly #gate = new Gate();
+  readonly #counters = new EngineCounters();
+  readonly #state;
+  readonly #writer: TableWriter;
+  readonly #reader: TableReader;
+  readonly #policyTables: PolicyTables;
+  readonly #expiry: Expiry;
+  /** Tables that the kernel may not hold as they are. */
+  readonly #doubtful = new Map<LiveTable, Promise<void>>();
+
+  constructor(private readonly options: EngineOptions) {
+    const { kernel, store, stateFolder } = options;
+    const clock = options.clock ?? systemClock;
+    const gate = this.#gate;
+    const { events } = this;
+    this.#clock = clock;
+    this.#committer =
+      store === undefined ? kernelCommitter(kernel) : storeAndKernel({ store, kernel, ...pick(options, 'audit') });
+    this.#state = stateFolder === undefined ? memoryState() : stateFile(stateFolder);
+    this.#writer = new TableWriter({
+      committer: this.#committer,
+      durable: store !== undefined,
+      clock,
+      gate,
+      doubt: (table) => this.#doubt(table),
+      full: (table) => this.#counters.full(table.name),
+      changed: (table) => this.#expiry.consider(table),
+    });
+    const writer = this.#writer;
+    this.#reader = new TableReader({ kernel, clock, writer });
+    this.#policyTables = new PolicyTables({ clock, writer, stored: (table) => store?.entries(table) ?? [] });
+    const { tables } = this.#policyTables;
+    this.#expiry = new Expiry({
+      clock,
+      tables,
+      expire: (table) => this.#expire(table),
+      trouble: (error) => this.#trouble(error),
+    });
+    this.tables = new LiveTables({ tables, writer, reader: this.#reader, clock, events });
+    this.accounts = new LiveAccounts({ kernel, clock, ...pick(options, 'seriesPerAccount') });
+    const loader = new Loader({
+      kernel,
+      gate,
+      tables: this.#policyTables,
+      contents: () => new Map(),
+      reconcile: (table) => this.#reconcile(table),
+      switched: (plan) => this.#switched(plan),
+    });
+    this.policy = new LivePolicy({
+      kernel,
+      loader,
+      compile: options.compile,
+      readPolicy: options.readPolicy,
+      state: this.#state,
+      clock,
+      events,
+      settled: () => this.#settled(),
+    });
+    events.on('table', ({ table, source, count }) => this.#counters.changed(table, source?.kind, count));
+  }
+
+  async start(): Promise<void> {
+    const { compile, readPolicy } = this.options;
+    const kept = await this.#state.read().catch((error: unknown) => {
+      this.#trouble(error);
+      return undefined;
+    });
+    const source = kept?.trialOver ?? (await readPolicy());
+    const compiled = await compile(source, kept?.manifest);
+    await this.#adopt(kept, compiled.plan);
+    await this.policy.start(kept, compiled);
+    for (const table of this.#policyTables.tables.values()) await this.#reconcile(table);
+    for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
+  }
+
+  async stop(): Promise<void> {
+    await this.policy.stop();
+    await this.#expiry.stop();
+    await Promise.all(this.#doubtful.values());
+    await this.#gate.close(async () => {});
+  }
+
+  async metrics(): Promise<EngineMetrics> {
+    await this.tables.list();
+    return this.#counters.metrics(this.#policyTables.tables.values(), this.policy.metrics);
+  }
+
+  /** Entries that only the kernel knows become entries of the tables, which from then on say what the kernel holds. */
+  async #adopt(kept: EngineState | undefined, plan: Plan): Promise<void> {
+    const { kernel, store } = this.options;
+    const manifest = kept?.manifest ?? plan.manifest;
+    await kernel.adopt(manifest);
+    const { sets } = await kernel.present();
+    if (sets.size === 0) return;
+    const names = setNames(manifest);
+    const tables = kept?.tables ?? loadable(plan).tables.tables;
+    this.#policyTables.switch(await this.#policyTables.prepare({ ...emptyTablesPlan, tables, manifest }));
+    for (const table of this.#policyTables.tables.values()) {
+      const change = await adopt(table, {
+        kernel,
+        clock: this.#clock,
+        present: (set) => sets.has(names[set]!),
+        wasDeleted: (name: string, prefix: Prefix) => store?.lastWord(name, prefix)?.op === 'delete',
+      });
+      await this.#writer.record(change);
+    }
+  }
+
+  #switched(plan: Plan): void {
+    this.accounts.switch(plan.accounts, plan.manifest);
+    for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
+  }
+
+  /** What left the policy is forgotten, on disk too. */
+  async #settled(): Promise<void> {
+    const origin = { kind: 'policy', id: this.policy.current?.source.file ?? '' } as const;
+    const drafts = this.#policyTables.forget().map((table): Draft => ({ kind: 'flush', table: table.name, origin }));
+    if (drafts.length > 0) await this.#committer.commit(drafts, []);
+  }
+
+  async #expire(table: LiveTable): Promise<void> {
+    const deleted = await this.#writer.expire(table);
+    if (deleted === 0) return;
+    this.#counters.expired(table.name, deleted);
+    this.events.emit('table', { table: table.name, count: { ...nothingChanged, deleted } });
+  }
+
+  #doubt(table: LiveTable): void {
+    if (this.#doubtful.has(table)) return;
+    const settling = this.#reconcile(table).then(
+      () => {},
+      (error: unknown) => this.#trouble(error),
+    );
+    this.#doubtful.set(table, settling);
+    void settling.then(() => this.#doubtful.delete(table));
+  }
+
+  #reconcile(table: LiveTable): Promise<number> {
+    return reconcile(table, {
+      kernel: this.options.kernel,
+      committer: this.#committer,
+      clock: this.#clock,
+      gate: this.#gate,
+      notice: () => this.#reader.notice(table, 0),
+    });
+  }
+
+  #trouble(error: unknown): void {
+    this.events.emit('trouble', { error: asPosternError(error) });
+  }
+}
+
+const nothingChanged = { added: 0, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
+
+/** Without a store, what the kernel has taken is done. */
+function kernelCommitter(kernel: Pick<Kernel, 'change'>): Committer {
+  const commit: Committer['commit'] = async (_, elements, options) => {
+    if (elements.length > 0) await kernel.change(elements, options);
+  };
+  return { commit, request: () => ({ commit, done: async () => {} }) };
+}
+
+function pick<T, K extends keyof T>(from: T, key: K): Partial<Pick<T, K>> {
+  return from[key] === undefined ? {} : ({ [key]: from[key] } as unknown as Pick<T, K>);
+}

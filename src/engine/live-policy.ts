@@ -1,0 +1,280 @@
+/** The policy that is in force, changes to it, and trials that end by themselves unless they are confirmed. */
+
+import type { EventEmitter } from 'node:events';
+import type { Manifest } from '../compiler/plan.js';
+import { PosternError } from '../errors.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Clock } from './clock.js';
+import type { EngineEvents, EngineMetrics } from './engine.js';
+import { entriesDiff } from './entries-diff.js';
+import { emptyLoadable, type Loadable, type Loader, loadable } from './loader.js';
+import type {
+  ApplyOptions,
+  ApplyResult,
+  CompiledPolicy,
+  CompilePolicy,
+  PolicyControl,
+  PolicyDiff,
+  PolicyText,
+} from './policy-control.js';
+import { inventoryDiff } from './policy-diff.js';
+import type { EngineState, StateFile } from './state-file.js';
+
+export interface LivePolicyOptions {
+  readonly kernel: Kernel;
+  readonly loader: Loader;
+  readonly compile: CompilePolicy;
+  /** The policy file as it is now. */
+  readonly readPolicy: () => Promise<PolicyText>;
+  readonly state: StateFile;
+  readonly clock: Clock;
+  readonly events: EventEmitter<EngineEvents>;
+  /** The trial is over: tables that left the policy won't come back. */
+  readonly settled: () => Promise<void>;
+}
+
+/** What is in the kernel. */
+interface Force extends Loadable {
+  readonly compiled: CompiledPolicy | undefined;
+}
+
+interface Trial {
+  readonly before: Force;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+  readonly cancel: () => void;
+}
+
+export const longestTrialMs = 3_600_000;
+const shortestTrialMs = 1_000;
+
+export class LivePolicy implements PolicyControl {
+  #force: Force = { ...emptyLoadable, compiled: undefined };
+  #trial: Trial | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  readonly #counts = { applied: 0, failed: 0, rolledBack: 0 };
+  #appliedAt: number | undefined;
+
+  constructor(private readonly options: LivePolicyOptions) {}
+
+  get current(): CompiledPolicy | undefined {
+    return this.#force.compiled;
+  }
+
+  get confirmBy(): number | undefined {
+    return this.#trial?.until;
+  }
+
+  get loaded(): Loadable {
+    return this.#force;
+  }
+
+  get metrics(): EngineMetrics['policy'] {
+    return { ...this.#counts, ...(this.#appliedAt !== undefined && { appliedAt: this.#appliedAt }) };
+  }
+
+  /**
+   * The first apply after a start.
+   * @param kept what the last process has left behind; its plan is not known any more, its manifest and inventory are
+   */
+  async start(kept: EngineState | undefined, compiled: CompiledPolicy): Promise<void> {
+    await this.#alone(async () => {
+      const { plan } = this.#force;
+      if (kept !== undefined) {
+        const tables = { ...emptyLoadable.tables, tables: kept.tables };
+        this.#force = {
+          plan: { ...plan, manifest: kept.manifest },
+          inventory: kept.inventory,
+          tables,
+          compiled: undefined,
+        };
+      }
+      await this.#change(compiled, { known: false });
+      await this.options.settled();
+    });
+  }
+
+  async plan(source?: PolicyText): Promise<PolicyDiff> {
+    const compiled = await this.#compile(source);
+    const diff = await this.#diff(compiled);
+    if (!diff.empty) await this.options.kernel.check(compiled.plan, this.#manifest());
+    return diff;
+  }
+
+  async apply(source?: PolicyText, { confirmWithinMs }: ApplyOptions = {}): Promise<ApplyResult> {
+    if (confirmWithinMs !== undefined) checkTrial(confirmWithinMs);
+    return this.#alone(async () => {
+      if (this.#trial !== undefined) {
+        throw new PosternError('conflict', 'a change waits to be confirmed; confirm it or roll it back first');
+      }
+      const before = this.#force;
+      const diff = await this.#counted(async () =>
+        this.#change(await this.#compile(source), { known: true }, confirmWithinMs !== undefined ? before : undefined),
+      );
+      if (confirmWithinMs === undefined || diff.empty) {
+        await this.options.settled();
+        return { diff };
+      }
+      return { diff, confirmBy: this.#try(before, confirmWithinMs) };
+    });
+  }
+
+  async confirm(): Promise<void> {
+    await this.#alone(async () => {
+      const { before } = this.#endTrial('nothing waits to be confirmed, or it is too late');
+      const diff = inventoryDiff(before.inventory, this.#force.inventory, await this.options.kernel.present());
+      await this.#keep();
+      await this.options.settled();
+      this.options.events.emit('policy', { what: 'confirmed', diff: asDiff(diff, []) });
+    });
+  }
+
+  rollback(): Promise<ApplyResult> {
+    return this.#alone(() => this.#rollback());
+  }
+
+  /** Ends without a rollback: the next start sees the trial and rolls back first. */
+  async stop(): Promise<void> {
+    await this.#turn.catch(() => {});
+    this.#trial?.cancel();
+  }
+
+  async #rollback(): Promise<ApplyResult> {
+    const { before } = this.#endTrial('nothing waits to be confirmed');
+    const failed = this.#force;
+    const changes = inventoryDiff(failed.inventory, before.inventory, await this.options.kernel.present());
+    await this.options.loader.load(before, failed, this.#manifest());
+    this.#force = before;
+    this.#counts.rolledBack++;
+    await this.#keep();
+    await this.options.settled();
+    const diff = asDiff(changes, []);
+    this.options.events.emit('policy', { what: 'rolled-back', diff });
+    return { diff };
+  }
+
+  #try(before: Force, confirmWithinMs: number): number {
+    const { clock, events } = this.options;
+    const until = clock.wall() + confirmWithinMs;
+    const cancel = clock.at(clock.steady() + confirmWithinMs, () => {
+      this.#alone(async () => this.#trial?.until === until && this.#rollback()).catch((error: Error) =>
+        events.emit('trouble', { error }),
+      );
+    });
+    this.#trial = { before, until, cancel };
+    return until;
+  }
+
+  #endTrial(otherwise: string): Trial {
+    const trial = this.#trial;
+    if (trial === undefined) throw new PosternError('conflict', otherwise);
+    trial.cancel();
+    this.#trial = undefined;
+    return trial;
+  }
+
+  /** @param before what a trial would go back to */
+  async #change(compiled: CompiledPolicy, { known }: { known: boolean }, before?: Force): Promise<PolicyDiff> {
+    const { kernel, loader, events, clock } = this.options;
+    const diff = await this.#diff(compiled);
+    const next: Force = { ...loadable(compiled.plan), compiled };
+    if (!diff.empty || !known) {
+      const manifest = this.#manifest();
+      await kernel.check(compiled.plan, manifest);
+      await this.#keep(either(next, this.#force), before);
+      try {
+        await loader.load(next, known ? this.#force : undefined, manifest);
+      } catch (error) {
+        await this.#keep();
+        throw error;
+      }
+    }
+    const isNews = !diff.empty || this.#force.compiled?.source.text !== compiled.source.text;
+    this.#force = next;
+    await this.#keep(next, before);
+    if (isNews) {
+      this.#counts.applied++;
+      this.#appliedAt = clock.wall();
+      events.emit('policy', { what: 'applied', diff });
+    }
+    return diff;
+  }
+
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#counts.failed++;
+      throw error;
+    }
+  }
+
+  async #compile(source: PolicyText | undefined): Promise<CompiledPolicy> {
+    const { compile, readPolicy } = this.options;
+    return compile(source ?? (await readPolicy()), this.#manifest());
+  }
+
+  async #diff({ plan }: CompiledPolicy): Promise<PolicyDiff> {
+    const presence = await this.options.kernel.present();
+    const warnings = plan.warnings.map(({ at, message }) => `${at.file}:${at.line}:${at.column}: ${message}`);
+    const { inventory, tables } = loadable(plan);
+    const changes = [
+      ...inventoryDiff(this.#force.inventory, inventory, presence),
+      ...(await entriesDiff(this.#force.tables.tables, tables.tables)),
+    ];
+    return asDiff(changes, warnings);
+  }
+
+  /** What may be in the kernel; undefined when nothing is known. */
+  #manifest(): Manifest | undefined {
+    const { manifest } = this.#force.plan;
+    return manifest.digest === '' ? undefined : manifest;
+  }
+
+  /** Writes what a restart has to know. */
+  async #keep(force = this.#force, before?: Force): Promise<void> {
+    const source = force.compiled?.source;
+    if (source === undefined) return;
+    await this.options.state.write({
+      manifest: force.plan.manifest,
+      inventory: force.inventory,
+      tables: force.tables.tables,
+      source,
+      ...(before !== undefined && { trialOver: before.compiled?.source ?? null }),
+    });
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const own = this.#turn.then(work, work);
+    this.#turn = own.catch(() => {});
+    return own;
+  }
+}
+
+function asDiff(changes: PolicyDiff['changes'], warnings: PolicyDiff['warnings']): PolicyDiff {
+  return { empty: changes.length === 0, changes, warnings };
+}
+
+function checkTrial(ms: number): void {
+  if (ms >= shortestTrialMs && ms <= longestTrialMs) return;
+  throw new PosternError('invalid', `${ms} ms is no time to confirm in; it goes from 1 s to 1 h`);
+}
+
+/** Before a load: whatever a crash leaves in the kernel can be told apart afterwards. */
+function either(next: Force, force: Force): Force {
+  const [{ manifest }, { manifest: old }] = [next.plan, force.plan];
+  const isNew = ({ family, name }: Manifest['tables'][number]) =>
+    !manifest.tables.some((table) => table.family === family && table.name === name);
+  const tables = next.tables.tables.map((table) => {
+    const before = force.tables.tables.find(({ name }) => name === table.name);
+    return before === undefined ? table : { ...table, entries: [...before.entries, ...table.entries] };
+  });
+  return {
+    ...next,
+    plan: {
+      ...next.plan,
+      manifest: { ...manifest, digest: 'unknown', tables: [...manifest.tables, ...old.tables.filter(isNew)] },
+    },
+    tables: { ...next.tables, tables },
+  };
+}

@@ -1,0 +1,132 @@
+/** What a restart has to know: what was loaded, and whether it was on trial. One small file, replaced whole. */
+
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Manifest, PlanTable } from '../compiler/plan.js';
+import { PosternError } from '../errors.js';
+import { formatRange, parseRange } from '../net/prefix.js';
+import type { Inventory } from './inventory.js';
+import type { PolicyText } from './policy-control.js';
+
+export interface EngineState {
+  readonly manifest: Manifest;
+  readonly inventory: Inventory;
+  /** With their entries, to tell those of the policy from those that were added. */
+  readonly tables: readonly PlanTable[];
+  readonly source: PolicyText;
+  /** The policy is on trial; this one was in force before. Null: there was none. */
+  readonly trialOver?: PolicyText | null;
+}
+
+export interface StateFile {
+  /** Undefined when nothing was kept. @throws PosternError `damaged`; the file is then set aside. */
+  read(): Promise<EngineState | undefined>;
+  /** On disk when it resolves. @throws PosternError `system`. */
+  write(state: EngineState): Promise<void>;
+}
+
+const fileName = 'engine.json';
+const format = 1;
+
+/** Keeps the state in a folder, which is made when it isn't there. */
+export function stateFile(folder: string): StateFile {
+  const path = join(folder, fileName);
+  return {
+    async read() {
+      const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return undefined;
+        throw unusable(path, error);
+      });
+      if (text === undefined) return undefined;
+      try {
+        return fromJson(JSON.parse(text));
+      } catch (error) {
+        await rename(path, `${path}.damaged`);
+        const message = `${path} is damaged and was set aside as ${fileName}.damaged; the kernel is taken as it is`;
+        throw new PosternError('damaged', message, { cause: error });
+      }
+    },
+    async write(state) {
+      try {
+        await mkdir(folder, { recursive: true, mode: 0o700 });
+        await replaceFile(folder, path, JSON.stringify(toJson(state)));
+      } catch (error) {
+        throw unusable(path, error);
+      }
+    },
+  };
+}
+
+/** Keeps the state as long as the process lives. */
+export function memoryState(): StateFile {
+  let kept: EngineState | undefined;
+  return {
+    read: async () => kept,
+    write: async (state) => {
+      kept = state;
+    },
+  };
+}
+
+/** A crash leaves the old file or the new one. */
+async function replaceFile(folder: string, path: string, text: string): Promise<void> {
+  const file = await open(`${path}.new`, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${path}.new`, path);
+  const directory = await open(folder, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function unusable(path: string, cause: unknown): PosternError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new PosternError('system', `${path} can't be used: ${reason}; check the folder given by --state`, { cause });
+}
+
+interface TableJson extends Omit<PlanTable, 'entries'> {
+  /** `file`, then its entries; `!` in front of an exception. */
+  readonly entries: readonly { readonly file: string; readonly members: readonly string[] }[];
+}
+
+interface StateJson extends Omit<EngineState, 'tables'> {
+  readonly format: typeof format;
+  readonly tables: readonly TableJson[];
+}
+
+function toJson(state: EngineState): StateJson {
+  return { format, ...state, tables: state.tables.map(tableToJson) };
+}
+
+function tableToJson(table: PlanTable): TableJson {
+  const files = new Map<string, string[]>();
+  for (const { range, not, origin } of table.entries) {
+    const members = files.get(origin.file) ?? [];
+    files.set(origin.file, members);
+    members.push(`${not ? '!' : ''}${formatRange(range)}`);
+  }
+  return { ...table, entries: Array.from(files, ([file, members]) => ({ file, members })) };
+}
+
+function fromJson(json: StateJson): EngineState {
+  if (json.format !== format) throw new PosternError('damaged', `format ${json.format} is not known`);
+  const { format: _, ...state } = json;
+  return { ...state, tables: json.tables.map(tableFromJson) };
+}
+
+function tableFromJson(json: TableJson): PlanTable {
+  const entries = json.entries.flatMap(({ file, members }) =>
+    members.map((member) => {
+      const not = member.startsWith('!');
+      return { range: parseRange(not ? member.slice(1) : member), not, origin: { file, line: 0, column: 0 } };
+    }),
+  );
+  return { ...json, entries };
+}
