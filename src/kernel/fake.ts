@@ -11,6 +11,7 @@ import type { Presence } from '../nft/presence.js';
 import { tableName } from '../nft/render.js';
 import type { Contents } from '../nft/transaction.js';
 import { type CommitCallOptions, groupCommit } from './commit.js';
+import type { Drift, DriftWatcher } from './drift.js';
 import { elementBatch, setTarget } from './element-batch.js';
 import type { FakeSet, Undo } from './fake-set.js';
 import { type FakeObject, type FakeTable, type FakeTables, loadedTables } from './fake-tables.js';
@@ -42,6 +43,7 @@ export class FakeKernel implements Kernel {
   #manifest: Manifest | undefined;
   #fault: Error | undefined;
   #closed = false;
+  readonly #watchers = new Set<DriftWatcher>();
   /** The same queue as before the real kernel: it merges and orders changes. */
   readonly #queue = groupCommit({
     transact: async (changes) => this.#transact(changes),
@@ -59,6 +61,29 @@ export class FakeKernel implements Kernel {
   /** The same kernel as another daemon finds it. */
   reopened(): FakeKernel {
     return new FakeKernel(this.state, this.now);
+  }
+
+  /** Somebody runs `nft flush ruleset`. */
+  flushRuleset(): void {
+    this.state.tables = new Map();
+    this.#tell({ structure: true, sets: [], by: 'nft (process 1)' });
+  }
+
+  /** Somebody changes elements by hand. */
+  foreignChange(changes: readonly ElementChange[]): void {
+    const [refused] = this.#transact(changes);
+    if (refused !== undefined) throw refused.error;
+    const sets = [...new Set(changes.map(({ set }) => set))].sort((a, b) => a - b);
+    this.#tell({ structure: false, sets, by: 'nft (process 1)' });
+  }
+
+  /** Events of others' transactions are lost. */
+  loseEvents(): void {
+    for (const watcher of this.#watchers) watcher.resync('events were lost');
+  }
+
+  #tell(drift: Drift): void {
+    for (const watcher of this.#watchers) watcher.changed(drift);
   }
 
   /** The next call fails with this error and changes nothing. */
@@ -145,8 +170,14 @@ export class FakeKernel implements Kernel {
     this.killed.push(address);
   }
 
+  watch(watcher: DriftWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    this.#watchers.clear();
   }
 
   #begin(): void {

@@ -8,6 +8,7 @@ import type { Manifest, Plan } from '../compiler/plan.js';
 import type { Address } from '../net/address.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
+import type { DriftWatcher } from './drift.js';
 
 /** Index of a set in the manifest. */
 export type SetIndex = number;
@@ -83,5 +84,11 @@ export interface Kernel {
 
   /** Deletes the conntrack entries of connections from (or to) an address; answers how many, where the kernel tells. */
   killStates(address: Address): Promise<void>;
+  /**
+   * Tells, until the answered function is called, of what others commit to the tables of the manifest that was loaded or
+   * adopted. Expiring elements, and those that packets add, raise nothing.
+   * @throws PosternError `system`
+   */
+  watch(watcher: DriftWatcher): () => void;
   close(): Promise<void>;
 }

@@ -11,6 +11,8 @@ export interface NftOptions {
   readonly netns?: string;
   /** Longest time for one call. */
   readonly timeoutMs?: number;
+  /** Told the process id of every nft that is started. */
+  readonly started?: (processId: number) => void;
   /** For tests: another command in place of `nft`. */
   readonly command?: string;
 }
@@ -47,20 +49,22 @@ export function openNft(options: NftOptions = {}): Nft {
 
 type Run = (args: readonly string[], lines: readonly Line[]) => Promise<string>;
 
-function runner({ netns, timeoutMs = defaultTimeoutMs, command = 'nft' }: NftOptions): Run {
+function runner({ netns, timeoutMs = defaultTimeoutMs, command = 'nft', started }: NftOptions): Run {
   if (netns !== undefined && !/^[^/\0]+$/.test(netns)) {
     throw new PosternError('invalid', `${JSON.stringify(netns)} is no name of a network namespace`);
   }
   const enter = netns === undefined ? [] : ['nsenter', `--net=/run/netns/${netns}`, '--'];
   return async (args, lines) => {
     const [file, ...rest] = [...enter, command, ...args] as [string, ...string[]];
-    const result = await execa(file, rest, {
+    const child = execa(file, rest, {
       input: textOf(lines),
       env: { LC_ALL: 'C' },
       reject: false,
       timeout: timeoutMs,
       stripFinalNewline: false,
     });
+    if (child.pid !== undefined) started?.(child.pid);
+    const result = await child;
     if (!result.failed) return result.stdout;
     throw runFailure(result, { file, netns, timeoutMs }) ?? refusal(result.stderr, lines);
   };

@@ -9,8 +9,10 @@ import { type Line, tableName } from '../nft/render.js';
 import { type Contents, loadScript } from '../nft/transaction.js';
 import { carriedElements, successions } from './carry.js';
 import type { CommitCallOptions } from './commit.js';
+import { type DriftWatcher, driftOf } from './drift.js';
 import { type KernelElements, openElements } from './elements.js';
 import type { ElementChange, ElementKey, ElementState, Kernel, ObjectIndex, ObjectState, SetIndex } from './kernel.js';
+import { type Monitor, type MonitorReader, openMonitor } from './monitor.js';
 import { type Nft, openNft } from './nft.js';
 
 export interface KernelOptions {
@@ -25,17 +27,34 @@ export interface KernelOptions {
  * @throws PosternError `not-found` (no such namespace), `system` (not root, no nf_tables).
  */
 export async function openKernel({ netns, nftTimeoutMs }: KernelOptions = {}): Promise<RealKernel> {
-  const nft = openNft({ ...(netns !== undefined && { netns }), ...(nftTimeoutMs && { timeoutMs: nftTimeoutMs }) });
-  return new RealKernel(nft, await openElements(netns === undefined ? {} : { namespace: netns }));
+  const own = new OwnProcesses();
+  const nft = openNft({
+    ...(netns !== undefined && { netns }),
+    ...(nftTimeoutMs && { timeoutMs: nftTimeoutMs }),
+    started: (processId) => own.add(processId),
+  });
+  const namespace = netns === undefined ? {} : { namespace: netns };
+  return new RealKernel(nft, await openElements(namespace), {
+    openMonitor: (reader, watches) => openMonitor(reader, { ...namespace, watches }),
+    isOwn: (processId) => own.has(processId),
+  });
+}
+
+/** How a kernel learns of foreign transactions. */
+interface Watch {
+  openMonitor(reader: MonitorReader, watches: (table: string) => boolean): Monitor;
+  isOwn(processId: number): boolean;
 }
 
 export class RealKernel implements Kernel {
   #manifest: Manifest | undefined;
+  readonly #monitors = new Set<Monitor>();
 
   constructor(
     private readonly nft: Nft,
     /** The element half, with its counts and what it found this kernel can do. */
     readonly elements: KernelElements,
+    private readonly watching: Watch,
   ) {}
 
   async check(plan: Plan, previous: Manifest | undefined): Promise<void> {
@@ -80,7 +99,27 @@ export class RealKernel implements Kernel {
     return this.elements.killStates(address);
   }
 
+  watch(watcher: DriftWatcher): () => void {
+    const monitor = this.watching.openMonitor(
+      {
+        commit: (commit) => {
+          if (this.#manifest === undefined || this.watching.isOwn(commit.processId ?? 0)) return;
+          watcher.changed(driftOf(this.#manifest, commit));
+        },
+        resync: (reason) => watcher.resync(reason),
+      },
+      (table) => this.#manifest?.tables.some((ours) => tableName(ours) === table) ?? false,
+    );
+    this.#monitors.add(monitor);
+    return () => {
+      this.#monitors.delete(monitor);
+      monitor.close();
+    };
+  }
+
   close(): Promise<void> {
+    for (const monitor of this.#monitors) monitor.close();
+    this.#monitors.clear();
     return this.elements.close();
   }
 
@@ -113,6 +152,24 @@ export class RealKernel implements Kernel {
     }
   }
 }
+
+/** The nft processes that this daemon started lately: their transactions are its own. */
+class OwnProcesses {
+  readonly #ids = new Set<number>();
+
+  add(processId: number): void {
+    this.#ids.add(processId);
+    const [oldest] = this.#ids;
+    // Ids are given out again after a long time only.
+    if (oldest !== undefined && this.#ids.size > OWN_PROCESSES) this.#ids.delete(oldest);
+  }
+
+  has(processId: number): boolean {
+    return this.#ids.has(processId);
+  }
+}
+
+const OWN_PROCESSES = 64;
 
 /** `family table name` of a set. */
 function pathIn(manifest: Manifest, set: SetIndex): string {
