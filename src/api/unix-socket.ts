@@ -20,7 +20,7 @@ export interface SocketClaim {
   readonly path: string;
   /** Makes `bind` listen at a temporary path, which then takes the real name. */
   listen(bind: (path: string) => Promise<unknown>): Promise<void>;
-  /** Removes the socket. */
+  /** Removes the socket. Again: nothing. */
   release(): void;
 }
 
@@ -42,6 +42,7 @@ export async function claimSocket(path: string): Promise<SocketClaim> {
     unlock();
     throw error;
   }
+  let released = false;
   return {
     path,
     async listen(bind) {
@@ -51,6 +52,8 @@ export async function claimSocket(path: string): Promise<SocketClaim> {
       renameSync(temporary, path);
     },
     release() {
+      if (released) return;
+      released = true;
       rmSync(path, { force: true });
       unlock();
     },

@@ -1,7 +1,7 @@
 import type { Plan } from '../compiler/plan.js';
 import { command } from './command.js';
-import { netnsOption } from './own-tables.js';
-import { compileText, defaultPolicy, readPolicyFile } from './policy-file.js';
+import { defaultPolicy, placeOptions } from './defaults.js';
+import { compileText, readPolicyFile } from './policy-file.js';
 import { warningsText } from './report.js';
 import { counted } from './text.js';
 
@@ -13,7 +13,7 @@ each with its line; the status is 3 when there are any.`,
   options: {
     'no-kernel': { type: 'boolean', help: 'only read and compile it; needs no root' },
     json: { type: 'boolean', help: 'print as JSON' },
-    ...netnsOption,
+    netns: placeOptions.netns,
   },
   async run({ values, args, io }) {
     const file = args[0] ?? defaultPolicy;

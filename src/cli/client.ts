@@ -4,8 +4,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { type ErrorBody, PosternError } from '../errors.js';
 import type { Call } from './command.js';
-
-export const defaultSocket = '/run/postern/api.sock';
+import { defaultSocket } from './defaults.js';
 
 export const ndjsonType = 'application/x-ndjson';
 

@@ -29,6 +29,16 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'print the JSON Schema of policies, for editors',
     load: async () => (await import('./schema.js')).schema,
   },
+  plan: {
+    topic: 'Policy',
+    summary: 'show what applying a policy would change',
+    load: async () => (await import('./plan.js')).plan,
+  },
+  apply: {
+    topic: 'Policy',
+    summary: 'apply a policy',
+    load: async () => (await import('./apply.js')).apply,
+  },
   show: {
     topic: 'Policy',
     summary: 'show what is in the kernel',
@@ -38,6 +48,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     topic: 'Policy',
     summary: 'remove everything of Postern from the kernel',
     load: async () => (await import('./down.js')).down,
+  },
+  run: {
+    topic: 'Daemon',
+    summary: 'run the daemon',
+    load: async () => (await import('./run.js')).run,
   },
   reload: {
     topic: 'Daemon',

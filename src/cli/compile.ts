@@ -1,7 +1,8 @@
 import { renderRuleset } from '../nft/render.js';
 import { formatPosition } from '../policy/diagnostics.js';
 import { command } from './command.js';
-import { compileText, defaultPolicy, readPolicyFile } from './policy-file.js';
+import { defaultPolicy } from './defaults.js';
+import { compileText, readPolicyFile } from './policy-file.js';
 import { warningsText } from './report.js';
 
 export const compile = command({

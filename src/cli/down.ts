@@ -2,7 +2,8 @@ import { PosternError } from '../errors.js';
 import { tableName } from '../nft/render.js';
 import { daemonAnswers, daemonOf, daemonOptions } from './client.js';
 import { command } from './command.js';
-import { netnsOption, ownTables } from './own-tables.js';
+import { placeOptions } from './defaults.js';
+import { ownTables } from './own-tables.js';
 import { counted } from './text.js';
 
 export const down = command({
@@ -12,7 +13,7 @@ daemon must not run. What it keeps on disk stays: 'postern run' and 'postern app
   options: {
     yes: { type: 'boolean', help: 'do it; without it nothing is done' },
     json: { type: 'boolean', help: 'print as JSON' },
-    ...netnsOption,
+    netns: placeOptions.netns,
     ...daemonOptions,
   },
   async run({ values, io }) {

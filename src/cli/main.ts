@@ -7,4 +7,5 @@ import { run } from './dispatch.js';
 import { processIo } from './io.js';
 
 const called = basename(process.argv[1] ?? 'postern');
-process.exitCode = await run([...(programs[called] ?? []), ...process.argv.slice(2)], processIo());
+// What was written is with the kernel already: pipes and files are written synchronously on Linux.
+process.exit(await run([...(programs[called] ?? []), ...process.argv.slice(2)], processIo()));

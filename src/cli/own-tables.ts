@@ -9,8 +9,3 @@ export async function ownTables(nft: Nft): Promise<TableName[]> {
   const { tables } = await nft.list();
   return tables.filter(({ name }) => name === ownName);
 }
-
-/** Option of commands that work on the kernel themselves. */
-export const netnsOption = {
-  netns: { type: 'string', value: 'NAME', help: "network namespace ('ip netns'); this process's own if not given" },
-} as const;

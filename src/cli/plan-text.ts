@@ -1,6 +1,6 @@
 /** What a policy changes, for people. */
 
-import { counted } from './text.js';
+import { counted, roughly } from './text.js';
 
 export interface PlanView {
   readonly empty: boolean;
@@ -14,16 +14,31 @@ export interface PlanView {
   readonly warnings: readonly string[];
 }
 
+export interface AppliedView {
+  readonly plan: PlanView;
+  readonly confirmBy?: string;
+}
+
 const marks = { add: '+', delete: '-', change: '~' } as const;
 
 /** One line a change, `+`, `-` or `~` before it, and how many there are. */
-export function planText({ empty, changes, warnings }: PlanView, mood: 'would' | 'did'): string {
+export function planText(plan: PlanView): string {
+  return `${changeLines(plan)}${plan.empty ? 'nothing to change' : counted(plan.changes.length, 'change')}\n`;
+}
+
+export function appliedText({ plan, confirmBy }: AppliedView): string {
+  const done = plan.empty ? 'nothing to change' : `${counted(plan.changes.length, 'change')} applied`;
+  const deadline =
+    confirmBy === undefined
+      ? ''
+      : `goes back in ${roughly(Date.parse(confirmBy) - Date.now())} unless you run 'postern confirm'\n`;
+  return `${changeLines(plan)}${done}\n${deadline}`;
+}
+
+function changeLines({ changes, warnings }: PlanView): string {
   const lines = changes.map(({ action, kind, name, text, origin }) => {
     const where = origin === undefined ? '' : `  (${origin.file}:${origin.line})`;
     return `${marks[action]} ${kind} ${name}${text === undefined ? '' : `: ${text}`}${where}`;
   });
-  const end = mood === 'did' ? `${counted(changes.length, 'change')} applied` : counted(changes.length, 'change');
-  return [...warnings.map((warning) => `warning: ${warning}`), ...lines, empty ? 'nothing to change' : end, ''].join(
-    '\n',
-  );
+  return [...warnings.map((warning) => `warning: ${warning}`), ...lines].map((line) => `${line}\n`).join('');
 }

@@ -8,11 +8,10 @@ import type { Manifest, Note } from '../compiler/plan.js';
 import type { CompiledPolicy, PolicyText } from '../engine/policy-control.js';
 import { PosternError } from '../errors.js';
 import { vocabulary } from '../extensions/registry.js';
+import type { Policy } from '../policy/ast.js';
 import { type Diagnostic, diagnosticJson, diagnosticText } from '../policy/diagnostics.js';
 import { parsePolicy } from '../policy/parse.js';
 import { counted } from './text.js';
-
-export const defaultPolicy = '/etc/postern/postern.yaml';
 
 /** A list of a million addresses has some 16 MB. */
 const maxFileBytes = 64 * 1024 * 1024;
@@ -45,8 +44,24 @@ export function compileText(source: PolicyText, previous?: Manifest): CompiledPo
   if (plan === undefined) throw refusal(file, [...read.diagnostics, ...diagnostics]);
   return {
     source,
-    policy: read.policy,
+    policy: withAbsoluteFiles(read.policy, folder),
     plan: { ...plan, warnings: [...read.diagnostics.map(noteOf), ...plan.warnings] },
+  };
+}
+
+/** Files that a policy names stand beside it, wherever the daemon was started. */
+function withAbsoluteFiles(policy: Policy, folder: string): Policy {
+  const { pftabled, api } = policy;
+  const at = (path: string) => resolve(folder, path);
+  return {
+    ...policy,
+    ...(pftabled?.keyFile !== undefined && { pftabled: { ...pftabled, keyFile: at(pftabled.keyFile) } }),
+    ...(api !== undefined && {
+      api: {
+        ...api,
+        listen: api.listen.map((one) => (one.tokenFile === undefined ? one : { ...one, tokenFile: at(one.tokenFile) })),
+      },
+    }),
   };
 }
 

@@ -1,16 +1,10 @@
 /** `reload`, `confirm`, `rollback`: the daemon's policy from one version to the next. */
 
-import { daemonOf, daemonOptions } from './client.js';
+import { type Daemon, daemonOf, daemonOptions } from './client.js';
 import { type Call, command } from './command.js';
-import { type PlanView, planText } from './plan-text.js';
-import { roughly } from './text.js';
+import { type AppliedView, appliedText, type PlanView, planText } from './plan-text.js';
 
 const options = { json: { type: 'boolean', help: 'print as JSON' }, ...daemonOptions } as const;
-
-interface Applied {
-  readonly plan: PlanView;
-  readonly confirmBy?: string;
-}
 
 export const reload = command({
   summary: "apply the daemon's policy file as it is now",
@@ -25,16 +19,13 @@ export const reload = command({
   },
   async run(call) {
     const daemon = daemonOf(call);
+    const { confirm, json } = call.values;
     if (call.values['dry-run'] === true) {
       const plan = await daemon.ask<PlanView>('POST', '/v1/policy/plan');
-      await call.io.out(call.values.json === true ? `${JSON.stringify(plan)}\n` : planText(plan, 'would'));
+      await call.io.out(json === true ? `${JSON.stringify(plan)}\n` : planText(plan));
       return 0;
     }
-    const { confirm } = call.values;
-    return print(
-      call,
-      await daemon.ask('POST', '/v1/policy/reload', confirm === undefined ? {} : { confirmWithin: confirm }),
-    );
+    return print(call, await askReload(daemon, confirm));
   },
 });
 
@@ -54,13 +45,11 @@ export const rollback = command({
   run: async (call) => print(call, await daemonOf(call).ask('POST', '/v1/policy/rollback')),
 });
 
-async function print({ values, io }: Call<typeof options>, applied: Applied): Promise<number> {
-  if (values.json === true) await io.out(`${JSON.stringify(applied)}\n`);
-  else await io.out(`${planText(applied.plan, 'did')}${confirmText(applied.confirmBy)}`);
-  return 0;
+export function askReload(daemon: Daemon, confirmWithin: string | undefined): Promise<AppliedView> {
+  return daemon.ask('POST', '/v1/policy/reload', confirmWithin === undefined ? {} : { confirmWithin });
 }
 
-function confirmText(confirmBy: string | undefined): string {
-  if (confirmBy === undefined) return '';
-  return `goes back in ${roughly(Date.parse(confirmBy) - Date.now())} unless you run 'postern confirm'\n`;
+async function print({ values, io }: Call<typeof options>, applied: AppliedView): Promise<number> {
+  await io.out(values.json === true ? `${JSON.stringify(applied)}\n` : appliedText(applied));
+  return 0;
 }

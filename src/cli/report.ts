@@ -14,6 +14,15 @@ export async function report(thrown: unknown, io: Io, json: boolean): Promise<nu
   return error.exitStatus;
 }
 
+/** The error as lines for a log. */
+export async function messageLines(thrown: unknown): Promise<string[]> {
+  const { code, message, details } = asPosternError(thrown);
+  if (code !== 'policy' || !Array.isArray(details)) return [message];
+  const { formatDiagnostic } = await import('../policy/diagnostics.js');
+  const lines = (details as DiagnosticJson[]).map((one) => formatDiagnostic(diagnosticOf(one)).trimEnd());
+  return [...lines, message];
+}
+
 async function diagnosticLines({ code, details }: PosternError): Promise<string> {
   if (code !== 'policy' || !Array.isArray(details)) return '';
   const { formatDiagnostics } = await import('../policy/diagnostics.js');

@@ -1,13 +1,14 @@
 import { PosternError } from '../errors.js';
 import { type CommandGroup, command } from './command.js';
-import { netnsOption, ownTables } from './own-tables.js';
+import { placeOptions } from './defaults.js';
+import { ownTables } from './own-tables.js';
 
 const rules = command({
   summary: 'show the rules that are loaded, as nft prints them',
   about: 'Only tables of Postern are shown, without the elements of their sets.',
   options: {
     counters: { type: 'boolean', short: 'c', help: 'with the packets and bytes that each rule saw' },
-    ...netnsOption,
+    netns: placeOptions.netns,
   },
   examples: [{ command: 'postern show rules --counters', what: 'as pfctl -vs rules or ipfw -a list' }],
   async run({ values, io }) {

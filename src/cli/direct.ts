@@ -1,0 +1,124 @@
+/** Policies planned and applied without a daemon: what it would do, done by the command itself. */
+
+import { createEngine } from '../engine/create.js';
+import type { Engine, EngineEvents } from '../engine/engine.js';
+import { entriesDiff } from '../engine/entries-diff.js';
+import { emptyLoadable, loadable } from '../engine/loader.js';
+import type { ApplyResult, PolicyDiff, PolicyText } from '../engine/policy-control.js';
+import { inventoryDiff } from '../engine/policy-diff.js';
+import { stateFile } from '../engine/state-file.js';
+import { PosternError } from '../errors.js';
+import { enterNamespace } from '../kernel/netns.js';
+import { openKernel } from '../kernel/open.js';
+import { parseDuration } from '../net/duration.js';
+import type { Io } from './command.js';
+import { lockState, openStoreIn } from './daemon/state-folder.js';
+import { defaultState } from './defaults.js';
+import type { AppliedView, PlanView } from './plan-text.js';
+import { compileText, readPolicyFile } from './policy-file.js';
+
+interface Places {
+  readonly netns?: string;
+  readonly state?: string;
+}
+
+/** What applying the file would change. Nothing is changed. @throws PosternError as the engine's `plan`. */
+export async function planDirectly(file: string, { netns, state }: Places): Promise<PlanView> {
+  const folder = state ?? defaultState(netns);
+  const kept = await stateFile(folder).read();
+  const { plan } = compileText(readPolicyFile(file), kept?.manifest);
+  const kernel = await openKernel(netns === undefined ? {} : { netns });
+  try {
+    await kernel.adopt(kept?.manifest ?? plan.manifest);
+    const next = loadable(plan);
+    const changes = [
+      ...inventoryDiff(kept?.inventory ?? emptyLoadable.inventory, next.inventory, await kernel.present()),
+      ...(await entriesDiff(kept?.tables ?? [], next.tables.tables)),
+    ];
+    if (changes.length > 0) await kernel.check(plan, kept?.manifest);
+    const warnings = plan.warnings.map(({ at, message }) => `${at.file}:${at.line}:${at.column}: ${message}`);
+    return { empty: changes.length === 0, changes, warnings };
+  } finally {
+    await kernel.close();
+  }
+}
+
+/**
+ * Applies the file and leaves the kernel to itself.
+ * @throws PosternError as the engine's `apply`; `conflict` when a daemon works on the same state.
+ */
+export async function applyDirectly(
+  file: string,
+  { netns, state, confirm }: Places & { readonly confirm?: string },
+  io: Io,
+): Promise<AppliedView> {
+  const next = readPolicyFile(file);
+  const confirmWithinMs = confirm === undefined ? undefined : parseDuration(confirm);
+  const folder = state ?? defaultState(netns);
+  const unlock = lockState(folder);
+  if (netns !== undefined) enterNamespace(netns);
+  const store = await openStoreIn(folder, (notice) => io.err(`postern: store: ${notice}\n`));
+  const kernel = await openKernel();
+  const kept = confirmWithinMs === undefined ? undefined : await stateFile(folder).read();
+  const engine = createEngine({
+    kernel,
+    store,
+    stateFolder: folder,
+    readPolicy: async () => kept?.source ?? next,
+    compile: async (source, previous) => compileText(source, previous),
+  });
+  engine.events.on('trouble', ({ error }) => io.err(`postern: ${error.message}\n`));
+  try {
+    if (confirmWithinMs === undefined) return { plan: await startWith(engine) };
+    // A trial goes back to what was in force: that has to be in force.
+    if (kept !== undefined) await engine.start();
+    return { plan: await tryOut(engine, next, confirmWithinMs, io) };
+  } finally {
+    await engine.stop();
+    await kernel.close();
+    await store.close();
+    unlock();
+  }
+}
+
+const nothing: PolicyDiff = { empty: true, changes: [], warnings: [] };
+
+/** The engine's start applies the policy; what that changes it says as an event. */
+async function startWith(engine: Engine): Promise<PolicyDiff> {
+  let diff = nothing;
+  engine.events.on('policy', (event) => {
+    diff = event.diff;
+  });
+  await engine.start();
+  return diff;
+}
+
+/** @throws PosternError `timeout` when nobody confirmed; the kernel is as before then. */
+async function tryOut(engine: Engine, next: PolicyText, confirmWithinMs: number, io: Io): Promise<PolicyDiff> {
+  const { diff, confirmBy } = await engine.policy.apply(next, { confirmWithinMs });
+  if (confirmBy === undefined) return diff;
+  const rolledBack = new Promise<false>((resolve) => {
+    engine.events.on('policy', ({ what }: EngineEvents['policy'][0]) => what === 'rolled-back' && resolve(false));
+  });
+  io.err(`applied; press Enter to keep it, else it goes back in ${confirmWithinMs / 1000} s\n`);
+  // The engine's clock alone doesn't keep the process alive, and it has to live to go back.
+  const alive = setInterval(() => {}, confirmWithinMs);
+  const kept = await Promise.race([enterPressed(io), rolledBack]);
+  clearInterval(alive);
+  if (!kept) {
+    throw new PosternError(
+      'timeout',
+      `not confirmed within ${confirmWithinMs / 1000} s: what was in force before is back`,
+    );
+  }
+  await engine.policy.confirm();
+  return diff;
+}
+
+/** Never settles when standard input ends without a line. */
+function enterPressed({ stdin }: Io): Promise<true> {
+  return new Promise((resolve, reject) => {
+    const lines = stdin[Symbol.asyncIterator]();
+    lines.next().then(({ done }) => done !== true && resolve(true), reject);
+  });
+}
