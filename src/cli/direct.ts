@@ -1,10 +1,9 @@
 /** Policies planned and applied without a daemon: what it would do, done by the command itself. */
 
-import { createEngine } from '../engine/create.js';
 import type { Engine, EngineEvents } from '../engine/engine.js';
 import { entriesDiff } from '../engine/entries-diff.js';
 import { emptyLoadable, loadable } from '../engine/loader.js';
-import type { ApplyResult, PolicyDiff, PolicyText } from '../engine/policy-control.js';
+import type { PolicyDiff, PolicyText } from '../engine/policy-control.js';
 import { inventoryDiff } from '../engine/policy-diff.js';
 import { stateFile } from '../engine/state-file.js';
 import { PosternError } from '../errors.js';
@@ -12,7 +11,9 @@ import { enterNamespace } from '../kernel/netns.js';
 import { openKernel } from '../kernel/open.js';
 import { parseDuration } from '../net/duration.js';
 import type { Io } from './command.js';
-import { lockState, openStoreIn } from './daemon/state-folder.js';
+import { Closers } from './daemon/closers.js';
+import { openGround } from './daemon/ground.js';
+import { lockState } from './daemon/state-folder.js';
 import { defaultState } from './defaults.js';
 import type { AppliedView, PlanView } from './plan-text.js';
 import { compileText, readPolicyFile } from './policy-file.js';
@@ -54,30 +55,25 @@ export async function applyDirectly(
 ): Promise<AppliedView> {
   const next = readPolicyFile(file);
   const confirmWithinMs = confirm === undefined ? undefined : parseDuration(confirm);
-  const folder = state ?? defaultState(netns);
-  const unlock = lockState(folder);
-  if (netns !== undefined) enterNamespace(netns);
-  const store = await openStoreIn(folder, (notice) => io.err(`postern: store: ${notice}\n`));
-  const kernel = await openKernel();
-  const kept = confirmWithinMs === undefined ? undefined : await stateFile(folder).read();
-  const engine = createEngine({
-    kernel,
-    store,
-    stateFolder: folder,
-    readPolicy: async () => kept?.source ?? next,
-    compile: async (source, previous) => compileText(source, previous),
-  });
-  engine.events.on('trouble', ({ error }) => io.err(`postern: ${error.message}\n`));
+  const stateFolder = state ?? defaultState(netns);
+  const closers = new Closers((message) => io.err(`postern: ${message}\n`));
   try {
+    closers.add(lockState(stateFolder));
+    if (netns !== undefined) enterNamespace(netns);
+    // A trial goes back to what was in force: that has to be in force first.
+    const before = confirmWithinMs === undefined ? undefined : (await stateFile(stateFolder).read())?.source;
+    const { engine } = await openGround({
+      stateFolder,
+      readPolicy: () => before ?? next,
+      notify: (notice) => io.err(`postern: store: ${notice}\n`),
+      onStop: closers.add,
+    });
+    engine.events.on('trouble', ({ error }) => io.err(`postern: ${error.message}\n`));
     if (confirmWithinMs === undefined) return { plan: await startWith(engine) };
-    // A trial goes back to what was in force: that has to be in force.
-    if (kept !== undefined) await engine.start();
+    if (before !== undefined) await engine.start();
     return { plan: await tryOut(engine, next, confirmWithinMs, io) };
   } finally {
-    await engine.stop();
-    await kernel.close();
-    await store.close();
-    unlock();
+    await closers.close();
   }
 }
 

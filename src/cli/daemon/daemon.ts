@@ -1,26 +1,23 @@
-/** The daemon: kernel, store, engine, services and API put together, and taken apart in the opposite order. */
+/** The daemon: engine, services and API put together. */
 
 import { resolve } from 'node:path';
 import type { ApiParts } from '../../api/api.js';
 import { openSocket } from '../../api/listen.js';
 import { claimSocket } from '../../api/unix-socket.js';
-import { createEngine } from '../../engine/create.js';
-import type { Engine } from '../../engine/engine.js';
 import type { ApplyOptions, ApplyResult } from '../../engine/policy-control.js';
-import { asPosternError } from '../../errors.js';
 import { enterNamespace } from '../../kernel/netns.js';
-import { openKernel } from '../../kernel/open.js';
 import { pftabled } from '../../services/pftabled/service.js';
 import type { Log, ServiceKind } from '../../services/service.js';
-import type { Store } from '../../store/store.js';
-import { compileText, readPolicyFile } from '../policy-file.js';
+import { readPolicyFile } from '../policy-file.js';
 import { packageVersion } from '../version.js';
 import { apiListeners } from './api-listeners.js';
+import { Closers } from './closers.js';
 import { logEvents } from './event-log.js';
+import { type Ground, openGround } from './ground.js';
 import { Services } from './services.js';
-import { lockState, openStoreIn } from './state-folder.js';
+import { lockState } from './state-folder.js';
 
-/** What a policy can ask the daemon for. A new service is one line here. */
+/** What a policy can ask the daemon for. A new service is one entry here. */
 const serviceKinds = [pftabled] as readonly ServiceKind[];
 
 export interface DaemonOptions {
@@ -33,47 +30,68 @@ export interface DaemonOptions {
 }
 
 export interface Daemon {
-  /** Applies the policy file as it is now and brings the services to it. @throws PosternError; then all is as before. */
+  /** Applies the policy file as it is now and brings the services to it. @throws PosternError; all is as before then. */
   reload(options?: ApplyOptions): Promise<ApplyResult>;
   /** Ends what it does and leaves the kernel as it is. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts everything. When a part can't start, what was started is stopped, and the kernel is as it was.
- * @throws PosternError `policy` (bad policy), `conflict` (another daemon has the state folder or the socket) …
+ * Starts everything. When something can't start, what was started is stopped.
+ * @throws PosternError `policy` (the kernel is as it was), `conflict` (another daemon has the state folder or the
+ * socket), and whatever the parts throw.
  */
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
-  const closers: (() => Promise<void> | void)[] = [];
-  const stop = async () => {
-    for (const close of closers.splice(0).reverse()) {
-      await Promise.resolve(close()).catch((error) => options.log.error(`stopping: ${asPosternError(error).message}`));
-    }
-  };
+  const { log } = options;
+  const closers = new Closers((message) => log.error(`stopping: ${message}`));
   try {
-    return { ...(await start(options, (close) => closers.push(close))), stop };
+    return { reload: await start(options, closers.add), stop: () => closers.close() };
   } catch (error) {
-    await stop();
+    await closers.close();
     throw error;
   }
 }
 
-type OnStop = (close: () => Promise<void> | void) => void;
+type Reload = Daemon['reload'];
 
-async function start(options: DaemonOptions, onStop: OnStop): Promise<Pick<Daemon, 'reload'>> {
-  const { log, netns } = options;
+async function start(
+  { policyFile, stateFolder, socket, netns, log }: DaemonOptions,
+  onStop: Closers['add'],
+): Promise<Reload> {
   const startedAt = Date.now();
   if (netns !== undefined) enterNamespace(netns);
-  onStop(lockState(options.stateFolder));
-  const claim = await claimSocket(options.socket);
+  onStop(lockState(stateFolder));
+  const claim = await claimSocket(socket);
   onStop(claim.release);
-  const store = await openStoreIn(options.stateFolder, (notice) => log.warn(`store: ${notice}`));
-  onStop(() => store.close());
-  const engine = await startEngine(options, store, onStop);
+  const path = resolve(policyFile);
+  const ground = await openGround({
+    stateFolder,
+    readPolicy: () => readPolicyFile(path),
+    notify: (notice) => log.warn(`store: ${notice}`),
+    onStop,
+  });
+  logEvents(ground.engine, log, Date.now);
+  await ground.engine.start();
 
+  const { parts, bring } = attach(ground, { log, startedAt, socket, onStop });
+  await bring();
+  const api = await openSocket(claim, parts);
+  onStop(api.close);
+  log.info(`ready: ${api.where}, policy ${path}`);
+  return parts.reload;
+}
+
+interface Surroundings {
+  readonly log: Log;
+  readonly startedAt: number;
+  readonly socket: string;
+  readonly onStop: Closers['add'];
+}
+
+/** The services over the engine, and what the API speaks for. */
+function attach({ engine, store }: Ground, { log, startedAt, socket, onStop }: Surroundings) {
   const context = { engine, store, log, now: Date.now };
-  const services = new Services(serviceKinds, context);
-  const reload = async (how: ApplyOptions = {}) => {
+  const reload: Reload = async (how = {}) => {
     const result = await engine.policy.apply(undefined, how);
     await bring();
     return result;
@@ -88,44 +106,18 @@ async function start(options: DaemonOptions, onStop: OnStop): Promise<Pick<Daemo
     services: () => [...services.views(), ...listeners.views()],
     store: () => store.status(),
   };
-  const listeners = new Services([apiListeners(parts, options.socket)] as readonly ServiceKind[], context);
+  const services = new Services(serviceKinds, context);
+  const listeners = new Services([apiListeners(parts, socket)] as readonly ServiceKind[], context);
+  onStop(() => services.stop());
+  onStop(() => listeners.stop());
   const bring = async () => {
     const { policy } = engine.policy.current!;
-    // Not waited for: a listener that goes waits for its requests, of which this may be one.
+    // Not waited for: a listener that goes waits for its requests, of which the one for this reload may be one.
     void listeners.bring(policy);
     await services.bring(policy);
   };
   engine.events.on('policy', ({ what }) => {
     if (what === 'rolled-back') void bring();
   });
-  onStop(() => services.stop());
-  await services.bring(engine.policy.current!.policy);
-  onStop(() => listeners.stop());
-  await listeners.bring(engine.policy.current!.policy);
-  const api = await openSocket(claim, parts);
-  onStop(api.close);
-  log.info(`ready: ${api.where}, policy ${engine.policy.current!.source.file}`);
-  return { reload };
-}
-
-async function startEngine(
-  { policyFile, stateFolder, log }: DaemonOptions,
-  store: Store,
-  onStop: OnStop,
-): Promise<Engine> {
-  // Read again at every reload, from whatever folder that is asked for.
-  const path = resolve(policyFile);
-  const kernel = await openKernel();
-  onStop(() => kernel.close());
-  const engine = createEngine({
-    kernel,
-    store,
-    stateFolder,
-    readPolicy: async () => readPolicyFile(path),
-    compile: async (source, previous) => compileText(source, previous),
-  });
-  logEvents(engine, log, Date.now);
-  onStop(() => engine.stop());
-  await engine.start();
-  return engine;
+  return { parts, bring };
 }
