@@ -1,11 +1,12 @@
 /** What stands under daemon and direct commands alike: state folder, store, kernel and engine. */
 
-import { createEngine, type EngineOptions } from '../../engine/create.js';
+import { join } from 'node:path';
+import { createEngine } from '../../engine/create.js';
 import type { Engine } from '../../engine/engine.js';
 import type { PolicyText } from '../../engine/policy-control.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { openKernel } from '../../kernel/open.js';
-import { storeAndKernel } from '../../store/committer.js';
+import { AuditLog } from '../../store/audit-log.js';
 import type { Store } from '../../store/store.js';
 import { compileText } from '../policy-file.js';
 import { openStoreIn } from './state-folder.js';
@@ -30,25 +31,18 @@ export interface Ground {
 export async function openGround({ stateFolder, readPolicy, notify, onStop }: GroundOptions): Promise<Ground> {
   const store = await openStoreIn(stateFolder, notify);
   onStop(() => store.close());
+  const audit = new AuditLog({ path: join(stateFolder, 'audit.jsonl'), notify });
+  onStop(() => audit.close());
   const kernel = await openKernel();
   onStop(() => kernel.close());
   const engine = createEngine({
     kernel,
-    store: engineStore(store, kernel),
+    store,
+    audit: (drafts, error) => audit.change(drafts, error),
     stateFolder,
     readPolicy: async () => readPolicy(),
     compile: async (source, previous) => compileText(source, previous),
   });
   onStop(() => engine.stop());
   return { store, kernel, engine };
-}
-
-function engineStore(store: Store, kernel: Kernel): NonNullable<EngineOptions['store']> {
-  const committer = storeAndKernel({ store, kernel });
-  return {
-    entries: (table) => store.entries(table),
-    lastWord: (table, prefix) => store.lastWord(table, prefix),
-    commit: (drafts, elements, options) => committer.commit(drafts, elements, options),
-    request: () => committer.request(),
-  };
 }
