@@ -1,5 +1,6 @@
 import { asPosternError } from '../errors.js';
 import { command, type Io } from './command.js';
+import type { Daemon } from './daemon/daemon.js';
 import { LineLog } from './daemon/line-log.js';
 import { defaultPolicy, defaultSocket, defaultState, placeOptions } from './defaults.js';
 
@@ -53,9 +54,10 @@ function signal(...names: NodeJS.Signals[]): Promise<NodeJS.Signals> {
   });
 }
 
-async function reload(daemon: { reload(): Promise<unknown> }, log: LineLog): Promise<void> {
+async function reload(daemon: Daemon, log: LineLog): Promise<void> {
   try {
-    await daemon.reload();
+    const { diff } = await daemon.reload();
+    if (diff.empty) log.info('SIGHUP: nothing to change');
   } catch (error) {
     const { messageLines } = await import('./report.js');
     for (const line of await messageLines(error)) log.error(`SIGHUP: ${line}`);
