@@ -6,7 +6,7 @@ import { pairUp, type Word } from './draft.js';
 import type { Frame, Head } from './frame.js';
 import type { MarkRegister, Register } from './register.js';
 import { currentFormat } from './register-codec.js';
-import { type Damage, FileScan } from './scan.js';
+import { type Damage, describeDamage, FileScan } from './scan.js';
 import type { State } from './state.js';
 import { type Reading, shiftOf } from './timeline.js';
 
@@ -110,7 +110,7 @@ class Loading {
       if (damage === undefined) continue;
       if (damage.length === 0 && complete) return file.number;
       if (damage.length === 0) this.#lose(file, 'it ends before its last record');
-      for (const part of damage) this.#lose(file, describe(part));
+      for (const part of damage) this.#lose(file, describeDamage(part));
     }
     return 0;
   }
@@ -127,8 +127,8 @@ class Loading {
       }
     });
     for (const part of damage ?? []) {
-      if (part.atEnd && isLast) this.#damaged.push({ file: file.name, what: describe(part) });
-      else this.#lose(file, describe(part));
+      if (part.atEnd && isLast) this.#damaged.push({ file: file.name, what: describeDamage(part) });
+      else this.#lose(file, describeDamage(part));
     }
   }
 
@@ -190,10 +190,4 @@ class Loading {
     this.#damaged.push({ file: file.name, what });
     this.#lossy = true;
   }
-}
-
-function describe({ offset, bytes, atEnd }: Damage): string {
-  return atEnd
-    ? `the last ${bytes} bytes, from ${offset} on, are no whole record; a crash in the middle of a write leaves that`
-    : `${bytes} bytes from ${offset} on are damaged`;
 }

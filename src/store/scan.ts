@@ -13,6 +13,13 @@ export interface Damage {
   readonly atEnd: boolean;
 }
 
+/** For people. */
+export function describeDamage({ offset, bytes, atEnd }: Damage): string {
+  return atEnd
+    ? `the last ${bytes} bytes, from ${offset} on, are no whole record; a crash in the middle of a write leaves that`
+    : `${bytes} bytes from ${offset} on are damaged`;
+}
+
 export class FileScan {
   readonly header: FileHeader | undefined;
   readonly damage: Damage[] = [];
