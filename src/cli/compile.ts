@@ -1,3 +1,4 @@
+import { withEntries } from '../compiler/entries.js';
 import { renderRuleset } from '../nft/render.js';
 import { formatPosition } from '../policy/diagnostics.js';
 import { command } from './command.js';
@@ -22,7 +23,7 @@ export const compile = command({
     if (values.json === true) await io.out(`${JSON.stringify(plan, plain)}\n`);
     else {
       io.err(warningsText(plan.warnings));
-      if (values.explain !== true) await io.out(renderRuleset(plan.ruleset));
+      if (values.explain !== true) await io.out(renderRuleset(withEntries(plan)));
       else await io.out(plan.notes.map(({ at, message }) => `${formatPosition(at)}: ${message}\n`).join(''));
     }
     return 0;

@@ -56,6 +56,7 @@ export class ChainCompiler {
     const reached = [...(this.reach.get(name) ?? [])];
     const isOne = reached.length <= 1 || isSameInHooks(chain, reached, draft.policy.chains, words);
     const hooks = isOne ? reached : from.hooks;
+    if (!isOne) draft.note(chain.at, `${name} is compiled for each of its hooks: ${reached.join(', ')}`);
     const stem = isOne ? `u_${name}` : `u_${name}_${hooks.join('_')}`;
     const target = draft.ruleset.chain(stem, `user ${name} ${isOne ? '' : hooks.join()}`);
     if (this.#compiled.has(target)) return target.name;
@@ -112,6 +113,8 @@ export class ChainCompiler {
     const split = before < 0 ? rules.length : before;
     if (written >= 0) this.#lines(target, hygieneLines(hook, hygiene), at);
     for (const rule of rules.slice(0, split)) this.#putIn(target, hook, rule, false);
+    if (written < 0)
+      draft.note(at, `${hook}: packets of known connections are accepted before ${firstOf(rules, split)}`);
     if (written < 0) this.#lines(target, [stateLine(hook, dropInvalid && !rules.some(judgesInvalid))], at);
     else if (dropInvalid && !rules.some(judgesInvalid)) this.#lines(target, [invalidLine], at);
     const behind = written < 0 ? rules.slice(split) : rules.slice(split + 1);
@@ -181,6 +184,9 @@ export class ChainCompiler {
     this.#lines(open(this.compiler.draft.ruleset.chain('bad_flags', 'hygiene', base)), [badFlagsLine()], at);
   }
 }
+
+const firstOf = (rules: readonly KnownRule[], index: number): string =>
+  rules[index] === undefined ? 'the policy decides' : `the rule in line ${rules[index].ast.at.line}`;
 
 const isFilterHook = (hook: Hook): hook is FilterHook => hook === 'input' || hook === 'forward' || hook === 'output';
 

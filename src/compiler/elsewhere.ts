@@ -27,6 +27,7 @@ export function compileFragmentRule(compiler: RuleCompiler, known: KnownRule, ho
   const standing = preroutingStanding(`early_${known.chain}`, hooks);
   const actions = (list: readonly Action[], site: RuleSite) =>
     list.map((action) => earlyAction(action, site, compiler));
+  compiler.draft.note(known.ast.at, 'stands in prerouting at -450, before conntrack puts fragments together');
   const { rules } = compileRule(compiler, known, standing, { actions });
   compiler.draft.ruleset.chain('early', 'early', earlyChain).rules.push(...rules);
 }
@@ -64,6 +65,7 @@ export function compileNotrackRule(compiler: RuleCompiler, known: KnownRule, hoo
     refuse(known.ast.at, 'notrack has to come before conntrack', 'write it in prerouting or output');
   }
   refuseWords(known, incoming.length > 0 ? unknownArriving : unknownRaw, 'of a packet before conntrack has seen it');
+  compiler.draft.note(known.ast.at, 'notrack stands at -300, before conntrack; the other actions stay where they are');
   const put = (hook: Hook, standing: Standing) => {
     const { rules } = compileRule(compiler, known, standing, { actions, counts });
     compiler.draft.ruleset.chain(`raw_${hook}`, `raw_${hook}`, rawChain(hook)).rules.push(...rules);

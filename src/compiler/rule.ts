@@ -57,7 +57,8 @@ export function compileRule(
   { actions = eachAction(words), counts = true }: RuleOptions = {},
 ): CompiledRule {
   const { ast } = known;
-  const l4 = transport(ast, opensConnections(ast, standing));
+  const opens = opensConnections(ast, standing);
+  const l4 = transport(ast, opens);
   const looks = ast.matches.flatMap((match) => coreLook(match, siteOf(match)));
   const guard = standing.guard === undefined ? [] : [{ fragment: holds(...standing.guard) }];
   const conditions: Condition[] = [
@@ -75,6 +76,9 @@ export function compileRule(
     ...(l4.protocols && { protocols: l4.protocols }),
   };
   const site = new RuleSite(draft, ast.at, known.id, standing, facts, ast);
+  if (opens && l4.protocols?.includes(6)) {
+    site.note('of TCP it takes the packets that open a connection (flags S/SA); the others are known by their state');
+  }
   conditions.push(...ast.matches.flatMap((match) => extensionMatch(match, site, words)));
   conditions.push(...ast.matches.flatMap((match) => memory(match, site.from(match.at))));
   const body = [...(counts ? [does(counter(ruleCounter(site)))] : []), ...actions(ast.actions, site)];

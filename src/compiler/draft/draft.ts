@@ -26,6 +26,7 @@ export class Draft {
   readonly duties: Duty[] = [];
   readonly notes: Note[] = [];
   readonly diagnostics: Diagnostic[] = [];
+  readonly #said = new Set<string>();
   /** Something asked for packets without fragments. */
   defragment = false;
 
@@ -45,8 +46,11 @@ export class Draft {
     return chain.name;
   }
 
+  /** Says once, however often the same text is compiled. */
   note(at: Position, message: string): void {
-    this.notes.push({ at: originOf(at), message });
+    const key = `${at.line}:${at.column} ${message}`;
+    if (!this.#said.has(key)) this.notes.push({ at: originOf(at), message });
+    this.#said.add(key);
   }
 
   warn(at: Position, message: string, hint?: string): void {

@@ -45,11 +45,14 @@ export function setName(role: SetRole, shape: string, counter = false): string {
     case 'interface':
       return nameable(`i_${role.device}_${role.part === 'network' ? 'net' : 'addr'}${role.family}`);
     case 'rule':
-      return nameable(`${role.word}_${role.rule}_${role.family ?? ''}${shape.slice(0, 4)}`);
+      return nameable(joined(role.word, role.rule, role.family, shape.slice(0, 4)));
     case 'extension':
-      return nameable(`x_${role.extension}_${role.name}_${role.purpose}${role.family ?? ''}_${shape.slice(0, 4)}`);
+      return nameable(joined('x', role.extension, role.name, role.purpose, role.family, shape.slice(0, 4)));
   }
 }
+
+const joined = (...parts: readonly (string | number | undefined)[]): string =>
+  parts.filter((part) => part !== undefined && part !== '').join('_');
 
 /** The name of a counter, quota, limit … */
 export function objectName(role: ObjectRole): string {

@@ -10,6 +10,7 @@ const owner = 'nat-pass';
 
 export function passFilter(site: RuleSite): Statement {
   const { mask } = site.markBits('connection', owner, 1);
+  site.note(`its connections get the mark 0x${mask.toString(16)}, which the filter lets pass behind the known ones`);
   return setMarkBits('ct', mask, mask);
 }
 

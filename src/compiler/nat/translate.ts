@@ -50,9 +50,11 @@ export function source(action: Translate, site: RuleSite): ActionFragment {
 }
 
 /** IPv4 alone unless the rule says otherwise: nobody needs to hide IPv6 behind one address by accident. */
-function masqueradeFamilies({ ast, rule }: RuleSite): readonly Family[] {
-  const said = ast.matches.some(({ word }) => word === 'family') || rule.families.length === 1;
-  return said ? rule.families : [4];
+function masqueradeFamilies(site: RuleSite): readonly Family[] {
+  const { ast, rule } = site;
+  if (ast.matches.some(({ word }) => word === 'family') || rule.families.length === 1) return rule.families;
+  site.note('masquerade translates IPv4 alone; "family: ipv6" in a rule of its own translates IPv6');
+  return [4];
 }
 
 export function destination(action: Translate, site: RuleSite): ActionFragment {

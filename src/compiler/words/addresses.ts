@@ -108,9 +108,16 @@ function lookups(term: AddressTerm, family: Family, { side, site }: Look): Looku
       return [{ left: fib([side === 'source' ? 'saddr' : 'daddr'], 'type'), right: 'local' }];
     case 'interface': {
       if (term.part === 'address' && side === 'destination' && arrivesOn(term.device, site)) {
+        site
+          .from(term.at)
+          .note(`${term.interface}:address is asked of the kernel, for the device that the packet came by`);
         return [{ left: fib(['daddr', 'iif'], 'type'), right: 'local' }];
       }
-      return [{ left, right: setRef(interfaceSet(site.from(term.at), term, family)) }];
+      const set = interfaceSet(site.from(term.at), term, family);
+      site
+        .from(term.at)
+        .note(`${term.interface}:${term.part} are sets that the daemon keeps in step with ${term.device}`);
+      return [{ left, right: setRef(set) }];
     }
   }
 }

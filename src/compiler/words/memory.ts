@@ -35,6 +35,7 @@ export function remember(memory: Memory, site: RuleSite): Remembering {
   if (memory.per === 'rule') {
     return { lines: [{ statements: [touch(memory, site.set(requestOf(memory, site)), sameForAll)] }], noPlace: [] };
   }
+  site.note(`${memory.word} remembers ${hosts} addresses a family; packets that find no place are counted`);
   const address = (family: Family) => addressOf(memory.per === 'source' ? 'source' : 'destination', family);
   const set = (family: Family) => site.set(requestOf(memory, site, family));
   return {
