@@ -120,13 +120,13 @@ async function pftabled(stage: Stage): Promise<void> {
 async function rest(stage: Stage): Promise<void> {
   const { daemon, report } = stage;
   report.heading('A ban by REST');
-  const entry = { entry: hosts.spammer.v6, timeout: `${banMs / 1000}s`, comment: 'demo' };
+  const entry = { address: hosts.spammer.v6, timeout: `${banMs / 1000}s`, comment: 'demo' };
   let answer = '';
   await ban(stage, 'v6', async () => {
     answer = await daemon.http('POST', '/v1/tables/spammer/entries', [entry]);
   });
   report.output(
-    `curl --unix-socket SOCKET -d '${JSON.stringify([entry])}' http://postern/v1/tables/spammer/entries`,
+    `curl --unix-socket SOCKET --json '${JSON.stringify([entry])}' http://postern/v1/tables/spammer/entries`,
     answer,
   );
 }
