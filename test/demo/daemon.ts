@@ -24,6 +24,9 @@ export interface Daemon {
 
 const keyBytes = 20;
 
+/** On a machine that is busy with other things. */
+const longestStartMs = 30_000;
+
 export async function startDaemon(firewall: Namespace): Promise<Daemon> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-demo-'));
   const [socket, key, policy] = ['api.sock', 'pftabled.key', 'demo.yaml'].map((name) => join(folder, name)) as [
@@ -74,12 +77,16 @@ export async function startDaemon(firewall: Namespace): Promise<Daemon> {
       await child;
     },
   };
-  await until('the daemon is ready', async () => {
-    if (ended) throw new Error(`the daemon ended at its start:\n${(await child).stderr}`);
-    return daemon.http('GET', '/readyz').then(
-      () => true,
-      () => false,
-    );
-  });
+  await until(
+    'the daemon is ready',
+    async () => {
+      if (ended) throw new Error(`the daemon ended at its start:\n${(await child).stderr}`);
+      return daemon.http('GET', '/readyz').then(
+        () => true,
+        () => false,
+      );
+    },
+    longestStartMs,
+  );
   return daemon;
 }
