@@ -3,15 +3,13 @@
  * process commits by netlink doesn't come back to it; what it loads through `nft` does, as the process that it is.
  */
 
-import koffi from 'koffi';
-import { asPosternError, PosternError } from '../errors.js';
+import { PosternError } from '../errors.js';
 import { type NetlinkMessage, readMessages } from '../wire/netlink.js';
 import { NFPROTO } from '../wire/nfnetlink.js';
 import { NFT, NFTABLES_GROUP } from '../wire/nftables.js';
 import { type EventObject, readEvent } from '../wire/nftables-events.js';
 import { type Generation, readGeneration } from '../wire/nftables-generation.js';
-import { fixedBuffer } from './layouts.js';
-import { type NlSocket, openNlSocket } from './nl-socket.js';
+import { type DatagramReader, watchSocket } from './socket-watch.js';
 
 /** How often one thing was added or deleted by a transaction. */
 export interface ForeignChange {
@@ -49,82 +47,57 @@ export interface Monitor {
 }
 
 const RECEIVE_BUFFER_BYTES = 64 << 20;
-/** nf_tables joins events into datagrams of a few kilobytes; one rule can be longer. */
-const DATAGRAM_BYTES = 65_536;
-/** Datagrams read before the event loop gets its turn: about a millisecond's work. */
-const DATAGRAMS_A_TURN = 64;
 /** Different things in one transaction; beyond, it is told as a resync. */
 const MAX_CHANGES = 10_000;
 
 /** @throws PosternError `not-found` (no such namespace), `system` (not permitted). */
 export function openMonitor(reader: MonitorReader, options: MonitorOptions): Monitor {
-  const { namespace, receiveBufferBytes = RECEIVE_BUFFER_BYTES } = options;
-  const socket = openNlSocket({
-    protocol: 'NETFILTER',
-    ...(namespace === undefined ? {} : { namespace }),
-    groups: [NFTABLES_GROUP],
-    receiveBufferBytes,
-    // An error on the socket would end the event loop's watch over it; the count of drops tells the same.
-    silentOverflow: true,
-    own: 'foreign',
-  });
-  return new SocketMonitor(socket, reader, options.watches);
+  const { namespace, watches, receiveBufferBytes = RECEIVE_BUFFER_BYTES } = options;
+  const commits = new CommitReader(reader, watches);
+  const watch = watchSocket(
+    {
+      protocol: 'NETFILTER',
+      ...(namespace === undefined ? {} : { namespace }),
+      groups: [NFTABLES_GROUP],
+      receiveBufferBytes,
+      own: 'foreign',
+    },
+    commits,
+  );
+  return {
+    get overflows() {
+      return watch.losses;
+    },
+    close: () => {
+      commits.closed = true;
+      watch.close();
+    },
+  };
 }
 
-class SocketMonitor implements Monitor {
-  overflows = 0;
-  readonly #buffer = fixedBuffer(DATAGRAM_BYTES);
-  readonly #poll: ReturnType<typeof koffi.node.poll>;
+/** Gathers events up to the generation that ends their transaction. */
+class CommitReader implements DatagramReader {
+  closed = false;
   #changes = new Map<string, ForeignChange>();
-  #dropped = 0;
-  #closed = false;
 
   constructor(
-    private readonly socket: NlSocket,
     private readonly reader: MonitorReader,
     private readonly watches: (table: string) => boolean,
-  ) {
-    this.#poll = koffi.node.poll(socket.fd, { readable: true }, () => this.#turn());
-    this.#poll.unref();
-  }
+  ) {}
 
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#poll.stop();
-    this.#poll.close();
-    this.socket.close();
-  }
-
-  #turn(): void {
-    try {
-      this.#checkLoss();
-      for (let datagrams = 0; datagrams < DATAGRAMS_A_TURN && !this.#closed; datagrams++) {
-        const bytes = this.socket.receive(this.#buffer);
-        if (bytes < 0) return;
-        for (const message of readMessages(this.#buffer.subarray(0, bytes))) this.#take(message);
-      }
-    } catch (error) {
-      this.#lost(asPosternError(error).message);
+  datagram(bytes: Buffer): void {
+    for (const message of readMessages(bytes)) {
+      if (message.type === NFT.NEWGEN) this.#commit(readGeneration(message.body));
+      else this.#take(message);
     }
   }
 
-  #checkLoss(): void {
-    const dropped = this.socket.dropped();
-    if (dropped === this.#dropped) return;
-    this.#dropped = dropped;
-    this.#lost('events of nf_tables were lost: the receive buffer was full');
-  }
-
-  #lost(reason: string): void {
-    this.overflows++;
+  lost(reason: string): void {
     this.#changes.clear();
-    // Not from here: an exception of the reader must not pass through the native callback.
-    queueMicrotask(() => this.reader.resync(reason));
+    this.reader.resync(reason);
   }
 
   #take(message: NetlinkMessage): void {
-    if (message.type === NFT.NEWGEN) this.#commit(readGeneration(message.body));
     const event = readEvent(message);
     if (event === undefined) return;
     const table = `${familyName(event.family)} ${event.table}`;
@@ -133,8 +106,9 @@ class SocketMonitor implements Monitor {
     const path = event.name === undefined ? table : `${table} ${event.name}`;
     const key = `${op} ${object} ${path}`;
     const count = (this.#changes.get(key)?.count ?? 0) + 1;
-    if (this.#changes.size >= MAX_CHANGES && count === 1)
-      throw new PosternError('full', 'a transaction of too many parts');
+    if (this.#changes.size >= MAX_CHANGES && count === 1) {
+      throw new PosternError('full', 'a transaction of nf_tables has too many parts');
+    }
     this.#changes.set(key, { op, object, path, count });
   }
 
@@ -142,7 +116,10 @@ class SocketMonitor implements Monitor {
     if (this.#changes.size === 0) return;
     const changes = [...this.#changes.values()];
     this.#changes = new Map();
-    queueMicrotask(() => this.reader.commit({ ...generation, changes }));
+    // Not from here: what the reader throws is not a loss.
+    queueMicrotask(() => {
+      if (!this.closed) this.reader.commit({ ...generation, changes });
+    });
   }
 }
 

@@ -13,9 +13,11 @@ import { prefixOf } from '../../src/net/prefix.js';
 
 export const families = fc.constantFrom<Family>(4, 6);
 
-export const addresses: fc.Arbitrary<Address> = families.chain((family) =>
-  fc.bigInt({ min: 0n, max: highestValue(family) }).map((value) => ({ family, value })),
-);
+export function addressesOf(family: Family): fc.Arbitrary<Address> {
+  return fc.bigInt({ min: 0n, max: highestValue(family) }).map((value) => ({ family, value }));
+}
+
+export const addresses: fc.Arbitrary<Address> = families.chain(addressesOf);
 
 export const prefixes: fc.Arbitrary<Prefix> = addresses.chain((address) =>
   fc.integer({ min: 0, max: addressBits(address.family) }).map((length) => prefixOf(address, length)),
