@@ -1,9 +1,11 @@
 /** `npm run bench [-- NAME …]`: all measurements, or those named. Exits 1 when a bound was missed. */
 
+import { applyBench } from './apply.js';
 import { type Bench, headingText, rowText } from './bench.js';
+import { entriesBench } from './entries.js';
 import { pftabledBench } from './pftabled.js';
 
-const benches: readonly Bench[] = [pftabledBench];
+const benches: readonly Bench[] = [applyBench, entriesBench, pftabledBench];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
