@@ -138,8 +138,8 @@ async function metrics({ daemon, report }: Stage): Promise<void> {
   const series = `postern_account_bytes_total{account="sales",ip="${from}",direction="source"}`;
   const value = text.split('\n').find((line) => line.startsWith(`${series} `));
   report.row(series, count * (bytes + ipv4Overhead), value?.slice(series.length + 1) ?? 'not there');
-  const interesting = /^postern_(account_packets_total|table_|pftabled_)/;
-  const shown = text.split('\n').filter((line) => interesting.test(line));
+  const interesting = /^postern_(account_packets_total|table_changes|table_expired|pftabled_)/;
+  const shown = text.split('\n').filter((line) => interesting.test(line) && !line.endsWith(' 0'));
   report.output('curl --unix-socket SOCKET http://postern/metrics', shown.slice(0, 16).join('\n'));
 }
 
