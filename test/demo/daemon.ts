@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { copyFile, mkdtemp, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -65,13 +66,7 @@ export async function startDaemon(firewall: Namespace): Promise<Daemon> {
       const { stdout } = await execa(process.execPath, [program, ...args], { env: { POSTERN_SOCKET: socket } });
       return stdout;
     },
-    async http(method, path, body) {
-      const { daemonAt } = await import('../../src/cli/client.js');
-      const client = daemonAt(socket);
-      return body === undefined
-        ? client.askText(method as 'GET', path)
-        : JSON.stringify(await client.ask(method as 'POST', path, body));
-    },
+    http: (method, path, body) => ask(socket, method, path, body),
     async stop() {
       child.kill('SIGTERM');
       await child;
@@ -89,4 +84,19 @@ export async function startDaemon(firewall: Namespace): Promise<Daemon> {
     longestStartMs,
   );
   return daemon;
+}
+
+/** One request as curl sends it. @throws Error with the answer, unless its status is 2xx. */
+function ask(socketPath: string, method: string, path: string, body?: unknown): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const headers = body === undefined ? {} : { 'content-type': 'application/json' };
+    const asking = request({ socketPath, method, path, headers, agent: false }, async (response) => {
+      let text = '';
+      for await (const chunk of response.setEncoding('utf8')) text += chunk;
+      if (Math.floor(response.statusCode! / 100) === 2) resolve(text);
+      else reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
+    });
+    asking.once('error', reject);
+    asking.end(body === undefined ? undefined : JSON.stringify(body));
+  });
 }
