@@ -3,11 +3,11 @@
  * by. It says how a policy is written; what names refer to, and what can't work where it stands, only the reader knows.
  */
 
-import { baseChains } from './formats/names.js';
+import { baseChains, newName } from './formats/names.js';
 import { keywordsOf } from './keywords.js';
 import { closed, oneOrMore, reference, SchemaWriter } from './schema-writer.js';
 import * as sections from './sections/schemas.js';
-import type { JsonSchema } from './types.js';
+import { type JsonSchema, Value } from './types.js';
 import { usage } from './usage.js';
 import { noWords, type Vocabulary } from './vocabulary.js';
 import { type KnownAction, Lexicon } from './words/lexicon.js';
@@ -69,7 +69,7 @@ function rule(inNat: boolean, lexicon: Lexicon, writer: SchemaWriter): JsonSchem
       ...Object.fromEntries(words),
       do: { ...oneOrMore(action(lexicon, writer)), description: 'What to do: an action, or a list in its order.' },
       log: { ...writer.write(logSchema), description: 'Log what matches, before anything else is done.' },
-      name: { type: 'string', description: 'A name of its own, for counters and messages.' },
+      name: { ...writer.write(Value(newName('rule'))), description: 'A name of its own, for counters and messages.' },
     };
     return closed(properties, ['do']);
   });

@@ -2,7 +2,7 @@
 
 import type { TSchema } from 'typebox';
 import { allowedWords, type Keywords, keywordsOf } from './keywords.js';
-import type { Part, Phrase, Piece } from './phrase.js';
+import type { Part, Phrase } from './phrase.js';
 import { type Format, type JsonSchema, type Reading, readingOf } from './types.js';
 import { usage } from './usage.js';
 
@@ -79,7 +79,9 @@ export class SchemaWriter {
         return { anyOf: [{ type, ...defined({ minimum, maximum }) }, reference('macro')] };
       default: {
         const { pattern, minLength, maxLength } = keywords;
-        return { anyOf: [{ type: 'string', ...defined({ pattern, minLength, maxLength }) }, reference('macro')] };
+        return {
+          anyOf: [asText({ type: 'string', ...defined({ pattern, minLength, maxLength }) }), reference('macro')],
+        };
       }
     }
   }
@@ -110,7 +112,7 @@ export class SchemaWriter {
   }
 
   #format({ name, description, json }: Format<unknown>): JsonSchema {
-    return this.define(name, () => ({ description, anyOf: [json, reference('macro')] }));
+    return this.define(name, () => ({ description, anyOf: [asText(json), reference('macro')] }));
   }
 }
 
@@ -118,6 +120,15 @@ export class SchemaWriter {
 function asYaml(word: string): unknown {
   if (word === 'true' || word === 'false') return word === 'true';
   return /^[0-9]+$/.test(word) ? Number(word) : word;
+}
+
+/** A text that YAML may take for a number or a truth value is still that text. */
+function asText(json: JsonSchema): JsonSchema {
+  if (Array.isArray(json.anyOf)) return { ...json, anyOf: json.anyOf.map(asText) };
+  if (json.type !== 'string') return json;
+  const takes = (text: string) => typeof json.pattern !== 'string' || new RegExp(json.pattern, 'u').test(text);
+  const type = ['string', ...(takes('1') ? ['number'] : []), ...(takes('true') ? ['boolean'] : [])];
+  return { ...json, type: type.length === 1 ? 'string' : type };
 }
 
 function defined(keywords: Readonly<Record<string, unknown>>): JsonSchema {
@@ -128,14 +139,12 @@ function defined(keywords: Readonly<Record<string, unknown>>): JsonSchema {
 function phrasePattern({ pieces }: Phrase, slot: (name: string) => string): string {
   const part = (one: Part) => ('word' in one ? one.word : `(${slot(one.slot)})`);
   const optional: string[] = [];
-  const pattern = pieces.map((piece: Piece, index) => {
-    if ('optional' in piece) {
-      optional.push(piece.optional.map(part).join(' +'));
-      return index === pieces.length - 1 || !('optional' in pieces[index + 1]!)
-        ? `(( +|^)(${optional.join('|')}))*`
-        : '';
-    }
-    return `${index === 0 ? '' : pieces[0] === undefined || 'optional' in pieces[0] ? '( +|^)' : ' +'}${part(piece)}`;
-  });
-  return `^${pattern.join('')}$`;
+  const gap = () => (optional.length === 0 ? '' : `((${optional.join('|')}) +)*`);
+  const required: string[] = [];
+  for (const piece of pieces) {
+    if ('optional' in piece) optional.push(piece.optional.map(part).join(' +'));
+    else required.push(gap() + part(piece));
+  }
+  const rest = optional.length === 0 ? '' : `( +(${optional.join('|')}))*`;
+  return `^${required.join(' +')}${rest}$`;
 }

@@ -1,6 +1,6 @@
 /** YAML 1.2 text to a tree of nodes. Every scalar stays a text; anchors, aliases and tags are not part of the language. */
 
-import { type Document, Lexer, LineCounter, parseDocument, type YAMLParseError } from 'yaml';
+import { type Document, Lexer, parseDocument, type YAMLParseError } from 'yaml';
 import type { DiagnosticLog } from './diagnostics.js';
 import type { Node } from './node.js';
 import { type Placer, TreeBuilder } from './yaml-tree.js';
@@ -15,8 +15,6 @@ const mostIndent = 500;
  * @returns undefined when the text is no YAML that can be judged further, or is empty.
  */
 export function readYaml(text: string, file: string, log: DiagnosticLog): Node | undefined {
-  const lines = new LineCounter();
-  const place = placer(file, lines);
   if (text.length > mostCharacters) {
     const message = `the policy has ${text.length} characters; ${mostCharacters} are the most`;
     log.error(
@@ -26,10 +24,10 @@ export function readYaml(text: string, file: string, log: DiagnosticLog): Node |
     );
     return undefined;
   }
+  const place = placer(file, text);
   const tooDeep = findTooDeep(text);
   const document = parseDocument(tooDeep === undefined ? text : text.slice(0, tooDeep), {
     schema: 'failsafe',
-    lineCounter: lines,
     uniqueKeys: false,
     prettyErrors: false,
     logLevel: 'error',
@@ -43,11 +41,26 @@ export function readYaml(text: string, file: string, log: DiagnosticLog): Node |
   return new TreeBuilder(text, place, log).node(contents);
 }
 
-function placer(file: string, lines: LineCounter): Placer {
+/** Lines end at line feeds; the YAML parser's own counter misses those inside keys. */
+function placer(file: string, text: string): Placer {
+  const starts = [0];
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) starts.push(end + 1);
   return (start, end) => {
-    const { line, col } = lines.linePos(start);
-    return { file, line: Math.max(1, line), column: Math.max(1, col), length: Math.max(1, end - start) };
+    const line = lastAtMost(starts, start);
+    return { file, line: line + 1, column: start - starts[line]! + 1, length: Math.max(1, end - start) };
   };
+}
+
+/** The index of the last of the ascending numbers that is not above `bound`; the first is 0. */
+function lastAtMost(ascending: readonly number[], bound: number): number {
+  let low = 0;
+  let high = ascending.length - 1;
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (ascending[middle]! <= bound) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** The offset where the nesting gets deeper than anyone writes; the YAML parser's own cost grows with its square. */

@@ -5,6 +5,7 @@ import { addressTerm } from '../../src/policy/formats/addresses.js';
 import { interfaceName } from '../../src/policy/formats/interfaces.js';
 import { entryOf, tableName } from '../../src/policy/formats/names.js';
 import { byteSize, duration, path, present, rate } from '../../src/policy/formats/values.js';
+import { Misread } from '../../src/policy/scope.js';
 import { ChoiceOf, ChoiceOrAny, type Format, NamedMap, Sentence, Value } from '../../src/policy/types.js';
 import type { Vocabulary } from '../../src/policy/vocabulary.js';
 
@@ -14,7 +15,7 @@ const country: Format<string> = {
   description: 'Two capital letters.',
   json: { type: 'string', pattern: '^[A-Z]{2}$' },
   parse: ({ value }) => {
-    if (!/^[A-Z]{2}$/.test(value)) throw new Error('not used with others here');
+    if (!/^[A-Z]{2}$/.test(value)) throw new Misread(`"${value}" is no country`, 'write two capital letters');
     return value;
   },
 };
