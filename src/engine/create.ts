@@ -9,15 +9,17 @@ import { type Audit, type Committer, storeAndKernel } from '../store/committer.j
 import type { Draft, Store } from '../store/store.js';
 import { adopt } from './adopt.js';
 import { type Clock, systemClock } from './clock.js';
+import { type Drift, type DriftEdge, DriftWatch } from './drift.js';
 import type { Engine, EngineEvents, EngineMetrics } from './engine.js';
 import { EngineCounters } from './engine-counters.js';
-import type { LiveTable } from './entries/live-table.js';
+import { families, type LiveTable } from './entries/live-table.js';
 import { Expiry } from './expiry.js';
 import { Gate } from './gate.js';
 import { LiveAccounts } from './live-accounts.js';
 import { LivePolicy } from './live-policy.js';
 import { LiveTables } from './live-tables.js';
 import { Loader, loadable } from './loader.js';
+import { Periodic } from './periodic.js';
 import type { CompilePolicy, PolicyText } from './policy-control.js';
 import { emptyTablesPlan, PolicyTables, setNames } from './policy-tables.js';
 import { reconcile } from './reconcile.js';
@@ -37,6 +39,8 @@ export interface EngineOptions {
   /** Writes down every change of a table; with a store only. */
   readonly audit?: Audit;
   readonly clock?: Clock;
+  /** Tells what others change; absent: nothing is repaired. */
+  readonly drift?: DriftEdge;
   /** Bound on addresses of one account in metrics. */
   readonly seriesPerAccount?: number;
 }
@@ -60,6 +64,9 @@ class KernelEngine implements Engine {
   readonly #reader: TableReader;
   readonly #policyTables: PolicyTables;
   readonly #expiry: Expiry;
+  readonly #drift: DriftWatch | undefined;
+  /** What rules add is known soon, and so survives what happens to the kernel's sets. */
+  readonly #noticing: Periodic;
   /** Tables that the kernel may not hold as they are. */
   readonly #doubtful = new Map<LiveTable, Promise<void>>();
 
@@ -98,6 +105,7 @@ class KernelEngine implements Engine {
       gate,
       tables: this.#policyTables,
       contents: () => new Map(),
+      own: (load) => (this.#drift === undefined ? load() : this.#drift.during(load)),
       reconcile: (table) => this.#reconcile(table),
       switched: (plan) => this.#switched(plan),
     });
@@ -111,6 +119,11 @@ class KernelEngine implements Engine {
       events,
       settled: () => this.#settled(),
     });
+    const notice = async () => {
+      for (const table of [...tables.values()]) await this.#reader.notice(table, noticeMs);
+    };
+    this.#noticing = new Periodic(clock, noticeMs, notice, (error) => this.#trouble(error));
+    if (options.drift !== undefined) this.#drift = this.#driftWatch(options.drift);
     events.on('table', ({ table, source, count }) => this.#counters.changed(table, source?.kind, count));
   }
 
@@ -123,12 +136,16 @@ class KernelEngine implements Engine {
     const source = kept?.trialOver ?? (await readPolicy());
     const compiled = await compile(source, kept?.manifest);
     await this.#adopt(kept, compiled.plan);
+    this.#drift?.start();
     await this.policy.start(kept, compiled);
     for (const table of this.#policyTables.tables.values()) await this.#reconcile(table);
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
+    this.#noticing.start();
   }
 
   async stop(): Promise<void> {
+    await this.#noticing.stop();
+    await this.#drift?.stop();
     await this.policy.stop();
     await this.#expiry.stop();
     await Promise.all(this.#doubtful.values());
@@ -180,6 +197,39 @@ class KernelEngine implements Engine {
     this.events.emit('table', { table: table.name, count: { ...nothingChanged, deleted } });
   }
 
+  #driftWatch(edge: DriftEdge): DriftWatch {
+    const { events } = this;
+    const told = ({ reasons }: Drift) => reasons.join('; ');
+    return new DriftWatch({
+      edge,
+      clock: this.#clock,
+      watches: (table) => this.policy.manifest.tables.some(({ family, name }) => `${family} ${name}` === table),
+      found: (drift) => {
+        this.#counters.drift('found');
+        events.emit('drift', { what: 'found', detail: told(drift) });
+      },
+      repair: (drift) => this.#repair(drift),
+      repaired: (drift, repairMs) => {
+        this.#counters.drift('repaired', repairMs);
+        events.emit('drift', { what: 'repaired', detail: told(drift), repairMs });
+      },
+      failed: (drift, error) => {
+        this.#counters.drift('failed');
+        events.emit('drift', { what: 'failed', detail: `${told(drift)}: ${asPosternError(error).message}` });
+      },
+    });
+  }
+
+  /** Rules, chains, sets and objects first; then entries, of the sets that were touched or made anew. */
+  async #repair({ sets, structure, anything }: Drift): Promise<void> {
+    if (structure || anything) await this.policy.reload();
+    const names = setNames(this.policy.manifest);
+    for (const table of [...this.#policyTables.tables.values()]) {
+      const own = families.flatMap((family) => Object.values(table.sets[family]));
+      if (structure || anything || own.some((set) => sets.has(names[set]!))) await this.#reconcile(table);
+    }
+  }
+
   #doubt(table: LiveTable): void {
     if (this.#doubtful.has(table)) return;
     const settling = this.#reconcile(table).then(
@@ -204,6 +254,9 @@ class KernelEngine implements Engine {
     this.events.emit('trouble', { error: asPosternError(error) });
   }
 }
+
+/** Hosts that rules have added are known at the latest after this time. */
+const noticeMs = 10_000;
 
 const nothingChanged = { added: 0, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
 

@@ -7,7 +7,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents, EngineMetrics } from './engine.js';
 import { entriesDiff } from './entries-diff.js';
-import { emptyLoadable, type Loadable, type Loader, loadable } from './loader.js';
+import { emptyLoadable, type Loadable, type Loader, loadable, unknownDigest } from './loader.js';
 import type {
   ApplyOptions,
   ApplyResult,
@@ -65,8 +65,9 @@ export class LivePolicy implements PolicyControl {
     return this.#trial?.until;
   }
 
-  get loaded(): Loadable {
-    return this.#force;
+  /** What of ours should be in the kernel. */
+  get manifest(): Manifest {
+    return this.#force.plan.manifest;
   }
 
   get metrics(): EngineMetrics['policy'] {
@@ -131,6 +132,11 @@ export class LivePolicy implements PolicyControl {
 
   rollback(): Promise<ApplyResult> {
     return this.#alone(() => this.#rollback());
+  }
+
+  /** Loads what is in force once more, in its turn. */
+  reload(): Promise<void> {
+    return this.#alone(() => this.options.loader.reload(this.#force));
   }
 
   /** Ends without a rollback: the next start sees the trial and rolls back first. */
@@ -273,7 +279,7 @@ function either(next: Force, force: Force): Force {
     ...next,
     plan: {
       ...next.plan,
-      manifest: { ...manifest, digest: 'unknown', tables: [...manifest.tables, ...old.tables.filter(isNew)] },
+      manifest: { ...manifest, digest: unknownDigest, tables: [...manifest.tables, ...old.tables.filter(isNew)] },
     },
     tables: { ...next.tables, tables },
   };

@@ -33,6 +33,9 @@ const nothing: Manifest = {
   groups: [],
 };
 
+/** Of a manifest that tells names, but not what they hold. */
+export const unknownDigest = 'unknown';
+
 /** Nothing of ours in the kernel. */
 export const emptyLoadable: Loadable = {
   plan: { ruleset: { tables: [] }, manifest: nothing, tables: [], accounts: [], duties: [], notes: [], warnings: [] },
@@ -48,6 +51,8 @@ export interface LoaderOptions {
   readonly contents: (plan: Plan, presence: Presence) => Contents;
   /** Fills a table's sets with what the load could not bring. */
   readonly reconcile: (table: LiveTable) => Promise<unknown>;
+  /** Runs a load: whatever watches the kernel is told that it is ours. */
+  readonly own: <T>(load: () => Promise<T>) => Promise<T>;
   /** The plan is in the kernel, and nothing else has been done with it yet. */
   readonly switched: (plan: Plan) => void;
 }
@@ -75,19 +80,20 @@ export class Loader {
     }
   }
 
-  /** Loads what is in force once more: what others have changed is as it was. Entries are up to `reconcile`. */
+  /** Loads what is in force once more, whatever the kernel seems to hold. Entries of sets that are there are left alone. */
   async reload(loaded: Loadable): Promise<void> {
-    await this.#switch(loaded, loaded.plan.manifest);
+    await this.#switch(loaded, { ...loaded.plan.manifest, digest: unknownDigest });
   }
 
   async #switch(to: Loadable, previous: Manifest | undefined): Promise<void> {
-    const { kernel, gate, tables, contents, reconcile, switched } = this.options;
+    const { kernel, gate, tables, contents, reconcile, own, switched } = this.options;
     const transition = await tables.prepare(to.tables);
     const late = await gate.close(async () => {
       const presence = await kernel.present();
       const { plan } = to;
       const filled = tables.contents(transition, presence);
-      await kernel.load(plan, previous, new Map([...contents(plan, presence), ...filled.contents]));
+      const all = new Map([...contents(plan, presence), ...filled.contents]);
+      await own(() => kernel.load(plan, previous, all));
       tables.switch(transition);
       switched(plan);
       return filled.late;

@@ -1,6 +1,6 @@
 /** Which tables there are, and how one policy's tables become the next one's. */
 
-import type { Manifest, PlanEntry, PlanTable } from '../compiler/plan.js';
+import type { Manifest, PlanEntry, PlanTable, SetRole } from '../compiler/plan.js';
 import type { SetIndex } from '../kernel/kernel.js';
 import type { Family } from '../net/address.js';
 import { rangePrefixes } from '../net/ranges.js';
@@ -54,6 +54,8 @@ export class PolicyTables {
   /** Left the policy for a trial: come back with it if it is rolled back. */
   readonly #retired = new Map<string, LiveTable>();
 
+  #manifest = emptyTablesPlan.manifest;
+
   constructor(private readonly options: PolicyTablesOptions) {}
 
   /** Nothing is changed yet; new tables get the policy's entries and those on disk. Gives way to others meanwhile. */
@@ -71,7 +73,10 @@ export class PolicyTables {
     return { plan, tables, kept, gone };
   }
 
-  /** Contents for sets that aren't in the kernel yet, and the tables whose contents are too many to go along. */
+  /**
+   * Contents for sets that aren't in the kernel yet, and the tables whose contents are too many to go along. A set that
+   * takes over from another gets its contents from the kernel itself, with their counters.
+   */
   contents(transition: Transition, presence: Presence): { readonly contents: Contents; readonly late: Set<LiveTable> } {
     const contents = new Map<string, Element[]>();
     const late = new Set<LiveTable>();
@@ -81,6 +86,7 @@ export class PolicyTables {
       const { role } = manifest.sets[index]!;
       const table = role.kind === 'table' ? transition.tables.get(role.table) : undefined;
       if (role.kind !== 'table' || table === undefined || presence.sets.has(name)) continue;
+      if (this.tables.get(role.table) === table && presence.sets.has(this.#nameOf(role) ?? '')) continue;
       const elements = this.#elements(table, role.family, role.tier);
       left -= elements.length;
       if (left < 0) late.add(table);
@@ -93,6 +99,7 @@ export class PolicyTables {
   switch({ plan, tables }: Transition): void {
     for (const [name, table] of this.tables) if (!tables.has(name)) this.#retired.set(name, table);
     this.tables.clear();
+    this.#manifest = plan.manifest;
     for (const planned of plan.tables) {
       const table = tables.get(planned.name)!;
       table.plan = planned;
@@ -150,6 +157,12 @@ export class PolicyTables {
     };
   }
 
+  /** The set that has the role now. */
+  #nameOf(role: TableRole): string | undefined {
+    const index = this.#manifest.sets.findIndex(({ role: other }) => sameRole(other, role));
+    return setNames(this.#manifest)[index];
+  }
+
   #elements(table: LiveTable, family: Family, tier: Tier): Element[] {
     const now = this.options.clock.steady();
     const elements: Element[] = [];
@@ -160,6 +173,12 @@ export class PolicyTables {
     }
     return elements;
   }
+}
+
+type TableRole = Extract<SetRole, { kind: 'table' }>;
+
+function sameRole(a: SetRole, b: TableRole): boolean {
+  return a.kind === 'table' && a.table === b.table && a.tier === b.tier && a.family === b.family;
 }
 
 /** `family table name` of the manifest's sets, in their order. */

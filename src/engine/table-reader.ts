@@ -30,6 +30,8 @@ interface Count {
 const byRule: Source = { kind: 'rule', id: '' };
 /** What a refreshed timeout may differ from ours by before it counts as refreshed: reading and writing take time. */
 const refreshedMs = 1_000;
+/** Elements that are looked at before others get their turn. */
+const elementsAtATime = 1_000;
 /** So many hosts are asked for one by one before the whole set is listed. */
 const singleHosts = 64;
 
@@ -110,7 +112,10 @@ export class TableReader {
     const now = this.options.clock.steady();
     const change = new TableChange(table, byRule);
     const contradicted: ElementState[] = [];
+    let looked = 0;
     for (const element of elements) {
+      looked++;
+      if (looked % elementsAtATime === 0) await new Promise(setImmediate);
       const { first, until, comment } = elementPiece(element, now);
       const prefix = hostPrefix({ family: element.key.length === 4 ? 4 : 6, value: first });
       const known = table.get(prefix);
