@@ -9,7 +9,7 @@ import { type Audit, type Committer, storeAndKernel } from '../store/committer.j
 import type { Draft, Store } from '../store/store.js';
 import { adopt } from './adopt.js';
 import { type Clock, systemClock } from './clock.js';
-import { type Drift, type DriftEdge, DriftWatch } from './drift.js';
+import { DriftWatch, type Found } from './drift.js';
 import type { Engine, EngineEvents, EngineMetrics } from './engine.js';
 import { EngineCounters } from './engine-counters.js';
 import { families, type LiveTable } from './entries/live-table.js';
@@ -39,8 +39,8 @@ export interface EngineOptions {
   /** Writes down every change of a table; with a store only. */
   readonly audit?: Audit;
   readonly clock?: Clock;
-  /** Tells what others change; absent: nothing is repaired. */
-  readonly drift?: DriftEdge;
+  /** False: what others change is left to the next apply. */
+  readonly repairs?: boolean;
   /** Bound on addresses of one account in metrics. */
   readonly seriesPerAccount?: number;
 }
@@ -105,7 +105,6 @@ class KernelEngine implements Engine {
       gate,
       tables: this.#policyTables,
       contents: () => new Map(),
-      own: (load) => (this.#drift === undefined ? load() : this.#drift.during(load)),
       reconcile: (table) => this.#reconcile(table),
       switched: (plan) => this.#switched(plan),
     });
@@ -123,7 +122,7 @@ class KernelEngine implements Engine {
       for (const table of [...tables.values()]) await this.#reader.notice(table, noticeMs);
     };
     this.#noticing = new Periodic(clock, noticeMs, notice, (error) => this.#trouble(error));
-    if (options.drift !== undefined) this.#drift = this.#driftWatch(options.drift);
+    if (options.repairs !== false) this.#drift = this.#driftWatch();
     events.on('table', ({ table, source, count }) => this.#counters.changed(table, source?.kind, count));
   }
 
@@ -197,13 +196,12 @@ class KernelEngine implements Engine {
     this.events.emit('table', { table: table.name, count: { ...nothingChanged, deleted } });
   }
 
-  #driftWatch(edge: DriftEdge): DriftWatch {
+  #driftWatch(): DriftWatch {
     const { events } = this;
-    const told = ({ reasons }: Drift) => reasons.join('; ');
+    const told = ({ reasons }: Found) => reasons.join('; ');
     return new DriftWatch({
-      edge,
+      kernel: this.options.kernel,
       clock: this.#clock,
-      watches: (table) => this.policy.manifest.tables.some(({ family, name }) => `${family} ${name}` === table),
       found: (drift) => {
         this.#counters.drift('found');
         events.emit('drift', { what: 'found', detail: told(drift) });
@@ -221,12 +219,11 @@ class KernelEngine implements Engine {
   }
 
   /** Rules, chains, sets and objects first; then entries, of the sets that were touched or made anew. */
-  async #repair({ sets, structure, anything }: Drift): Promise<void> {
-    if (structure || anything) await this.policy.reload();
-    const names = setNames(this.policy.manifest);
+  async #repair({ sets, structure }: Found): Promise<void> {
+    if (structure) await this.policy.reload();
     for (const table of [...this.#policyTables.tables.values()]) {
       const own = families.flatMap((family) => Object.values(table.sets[family]));
-      if (structure || anything || own.some((set) => sets.has(names[set]!))) await this.#reconcile(table);
+      if (structure || own.some((set) => sets.has(set))) await this.#reconcile(table);
     }
   }
 

@@ -1,41 +1,27 @@
-/**
- * Notices that somebody else changed what is ours, and has it put right. What this process commits over netlink the
- * monitor doesn't tell; what it loads through nft it does, as a transaction of another process: those are known by the
- * generations between which they happened.
- */
+/** Notices that somebody else changed what is ours, and has it put right. */
 
-import type { ForeignCommit, MonitorReader } from '../kernel/monitor.js';
+import type { Drift, DriftWatcher } from '../kernel/drift.js';
+import type { Kernel, SetIndex } from '../kernel/kernel.js';
 import type { Clock } from './clock.js';
 
-/** The edge: `openMonitor` and the generation of the kernel's ruleset. */
-export interface DriftEdge {
-  watch(reader: MonitorReader, watches: (table: string) => boolean): { close(): void };
-  /** Counts the transactions of the whole namespace. */
-  generation(): Promise<number>;
-}
-
-/** What was found to be different. */
-export interface Drift {
-  /** For people: what happened. */
+/** What was found to be different, over several transactions. */
+export interface Found {
+  /** For people: who did what. */
   readonly reasons: readonly string[];
-  /** `family table name` of sets whose elements were changed. */
-  readonly sets: ReadonlySet<string>;
-  /** Something other than elements. */
+  /** Sets whose elements were changed. */
+  readonly sets: ReadonlySet<SetIndex>;
+  /** Something other than elements may be different. */
   readonly structure: boolean;
-  /** Anything may be different: events were lost, or came while we were loading. */
-  readonly anything: boolean;
 }
 
 export interface DriftWatchOptions {
-  readonly edge: DriftEdge;
+  readonly kernel: Pick<Kernel, 'watch'>;
   readonly clock: Clock;
-  /** `family name`: is the table ours? */
-  readonly watches: (table: string) => boolean;
-  readonly found: (drift: Drift) => void;
+  readonly found: (found: Found) => void;
   /** Puts everything right. Runs one at a time. */
-  readonly repair: (drift: Drift) => Promise<void>;
-  readonly repaired: (drift: Drift, repairMs: number) => void;
-  readonly failed: (drift: Drift, error: unknown) => void;
+  readonly repair: (found: Found) => Promise<void>;
+  readonly repaired: (found: Found, repairMs: number) => void;
+  readonly failed: (found: Found, error: unknown) => void;
 }
 
 /** Changes often come as several transactions; nobody needs to see a repair in between. */
@@ -47,13 +33,8 @@ const longestRetryMs = 60_000;
 const reasonsMost = 20;
 
 export class DriftWatch {
-  #monitor: { close(): void } | undefined;
-  /** Generations of our own loads: the transaction after `from` up to `to`. */
-  #own: { readonly from: number; readonly to: number }[] = [];
-  #loading = 0;
-  /** Came while we were loading: whose they are is known afterwards. */
-  #held: ForeignCommit[] = [];
-  #pending: Drift | undefined;
+  #unwatch: (() => void) | undefined;
+  #pending: Found | undefined;
   #since = 0;
   #cancel: (() => void) | undefined;
   #repairing: Promise<void> | undefined;
@@ -62,60 +43,27 @@ export class DriftWatch {
 
   constructor(private readonly options: DriftWatchOptions) {}
 
+  /** @throws PosternError `system` */
   start(): void {
-    const reader: MonitorReader = {
-      commit: (commit) => this.#commit(commit),
-      resync: (reason) => this.#find({ ...nothing, reasons: [reason], anything: true }),
+    const watcher: DriftWatcher = {
+      changed: (drift) => this.#find(foundIn(drift)),
+      resync: (reason) => this.#find({ reasons: [reason], sets: new Set(), structure: true }),
     };
-    this.#monitor = this.options.edge.watch(reader, this.options.watches);
+    this.#unwatch = this.options.kernel.watch(watcher);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel?.();
-    this.#monitor?.close();
+    this.#unwatch?.();
     await this.#repairing;
   }
 
-  /** Runs a load of our own: what it does is no drift. */
-  async during<T>(load: () => Promise<T>): Promise<T> {
-    const from = await this.options.edge.generation();
-    this.#loading++;
-    try {
-      return await load();
-    } finally {
-      const to = await this.options.edge.generation();
-      this.#own = [...this.#own.slice(-8), { from, to }];
-      this.#loading--;
-      // One transaction is ours; of more, nobody knows in what order they came.
-      if (to - from > 1) this.#find({ ...nothing, reasons: ['a change during a load'], anything: true });
-      for (const commit of this.#held.splice(0)) this.#commit(commit);
-    }
-  }
-
-  #commit(commit: ForeignCommit): void {
-    if (this.#loading > 0) {
-      this.#held.push(commit);
-      return;
-    }
-    if (this.#own.some(({ from, to }) => commit.id > from && commit.id <= to)) return;
-    const by = commit.processName === undefined ? 'somebody' : `${commit.processName} (${commit.processId})`;
-    this.#find({
-      reasons: commit.changes.map(({ op, object, path, count }) => {
-        const what = count === 1 ? object : `${count} ${object}s`;
-        return `${by} ${op === 'new' ? 'added' : 'deleted'} ${what}: ${path}`;
-      }),
-      sets: new Set(commit.changes.filter(({ object }) => object === 'element').map(({ path }) => path)),
-      structure: commit.changes.some(({ object }) => object !== 'element'),
-      anything: false,
-    });
-  }
-
-  #find(drift: Drift): void {
+  #find(found: Found): void {
     if (this.#stopped) return;
     if (this.#pending === undefined) this.#since = this.options.clock.steady();
-    this.#pending = this.#pending === undefined ? drift : both(this.#pending, drift);
-    this.options.found(drift);
+    this.#pending = this.#pending === undefined ? found : both(this.#pending, found);
+    this.options.found(found);
     if (this.#repairing === undefined && this.#cancel === undefined) this.#schedule(gatherMs);
   }
 
@@ -132,31 +80,38 @@ export class DriftWatch {
 
   async #repair(): Promise<void> {
     const { clock, repair, repaired, failed } = this.options;
-    const drift = this.#pending!;
+    const found = this.#pending!;
     const since = this.#since;
     this.#pending = undefined;
     try {
-      await repair(drift);
+      await repair(found);
       this.#retryMs = firstRetryMs;
-      repaired(drift, clock.steady() - since);
-      if (this.#pending !== undefined) this.#schedule(gatherMs);
+      repaired(found, clock.steady() - since);
+      if (this.#hasNews()) this.#schedule(gatherMs);
     } catch (error) {
-      failed(drift, error);
-      this.#pending = this.#pending === undefined ? drift : both(drift, this.#pending);
+      failed(found, error);
+      this.#pending = this.#pending === undefined ? found : both(found, this.#pending);
       this.#since = since;
       this.#schedule(this.#retryMs);
       this.#retryMs = Math.min(this.#retryMs * 2, longestRetryMs);
     }
   }
+
+  /** Did something come while the repair ran? */
+  #hasNews(): boolean {
+    return this.#pending !== undefined;
+  }
 }
 
-const nothing: Drift = { reasons: [], sets: new Set(), structure: false, anything: false };
+function foundIn({ structure, sets, by }: Drift): Found {
+  const what = structure ? 'tables, chains, rules, sets or objects' : 'elements';
+  return { reasons: [`${by} changed ${what}`], sets: new Set(sets), structure };
+}
 
-function both(a: Drift, b: Drift): Drift {
+function both(a: Found, b: Found): Found {
   return {
-    reasons: [...a.reasons, ...b.reasons].slice(0, reasonsMost),
+    reasons: [...new Set([...a.reasons, ...b.reasons])].slice(0, reasonsMost),
     sets: new Set([...a.sets, ...b.sets]),
     structure: a.structure || b.structure,
-    anything: a.anything || b.anything,
   };
 }

@@ -51,8 +51,6 @@ export interface LoaderOptions {
   readonly contents: (plan: Plan, presence: Presence) => Contents;
   /** Fills a table's sets with what the load could not bring. */
   readonly reconcile: (table: LiveTable) => Promise<unknown>;
-  /** Runs a load: whatever watches the kernel is told that it is ours. */
-  readonly own: <T>(load: () => Promise<T>) => Promise<T>;
   /** The plan is in the kernel, and nothing else has been done with it yet. */
   readonly switched: (plan: Plan) => void;
 }
@@ -86,14 +84,14 @@ export class Loader {
   }
 
   async #switch(to: Loadable, previous: Manifest | undefined): Promise<void> {
-    const { kernel, gate, tables, contents, reconcile, own, switched } = this.options;
+    const { kernel, gate, tables, contents, reconcile, switched } = this.options;
     const transition = await tables.prepare(to.tables);
     const late = await gate.close(async () => {
       const presence = await kernel.present();
       const { plan } = to;
       const filled = tables.contents(transition, presence);
       const all = new Map([...contents(plan, presence), ...filled.contents]);
-      await own(() => kernel.load(plan, previous, all));
+      await kernel.load(plan, previous, all);
       tables.switch(transition);
       switched(plan);
       return filled.late;
