@@ -17,7 +17,7 @@ if ! cmp -s package-lock.json "$stamp"; then
 fi
 
 # command:Debian package
-tools="nft:nftables ip:iproute2 conntrack:conntrack ipset:ipset iptables-nft:iptables ping:iputils-ping
+tools="nft:nftables ip:iproute2 sysctl:procps conntrack:conntrack ipset:ipset iptables-nft:iptables ping:iputils-ping
 tcpdump:tcpdump ethtool:ethtool socat:socat nmap:nmap"
 PATH=$PATH:/usr/sbin:/sbin
 missing=
