@@ -15,6 +15,7 @@ import { EngineCounters } from './engine-counters.js';
 import { families, type LiveTable } from './entries/live-table.js';
 import { Expiry } from './expiry.js';
 import { Gate } from './gate.js';
+import { InterfaceSets, type OpenLinks } from './interface-sets.js';
 import { LiveAccounts } from './live-accounts.js';
 import { LivePolicy } from './live-policy.js';
 import { LiveTables } from './live-tables.js';
@@ -39,6 +40,8 @@ export interface EngineOptions {
   /** Writes down every change of a table; with a store only. */
   readonly audit?: Audit;
   readonly clock?: Clock;
+  /** Follows the host's devices, for `lan:network` and `lan:address`; absent: their sets stay empty. */
+  readonly openLinks?: OpenLinks;
   /** False: what others change is left to the next apply. */
   readonly repairs?: boolean;
   /** Bound on addresses of one account in metrics. */
@@ -63,6 +66,7 @@ class KernelEngine implements Engine {
   readonly #writer: TableWriter;
   readonly #reader: TableReader;
   readonly #policyTables: PolicyTables;
+  readonly #interfaces: InterfaceSets;
   readonly #expiry: Expiry;
   readonly #drift: DriftWatch | undefined;
   /** What rules add is known soon, and so survives what happens to the kernel's sets. */
@@ -100,11 +104,18 @@ class KernelEngine implements Engine {
     });
     this.tables = new LiveTables({ tables, writer, reader: this.#reader, clock, events });
     this.accounts = new LiveAccounts({ kernel, clock, ...pick(options, 'seriesPerAccount') });
+    this.#interfaces = new InterfaceSets({
+      kernel,
+      committer: this.#committer,
+      gate,
+      openLinks: options.openLinks,
+      trouble: (error) => this.#trouble(error),
+    });
     const loader = new Loader({
       kernel,
       gate,
       tables: this.#policyTables,
-      contents: () => new Map(),
+      contents: ({ manifest }, presence) => this.#interfaces.contents(manifest, presence),
       reconcile: (table) => this.#reconcile(table),
       switched: (plan) => this.#switched(plan),
     });
@@ -134,6 +145,7 @@ class KernelEngine implements Engine {
     });
     const source = kept?.trialOver ?? (await readPolicy());
     const compiled = await compile(source, kept?.manifest);
+    await this.#interfaces.start();
     await this.#adopt(kept, compiled.plan);
     this.#drift?.start();
     await this.policy.start(kept, compiled);
@@ -145,6 +157,7 @@ class KernelEngine implements Engine {
   async stop(): Promise<void> {
     await this.#noticing.stop();
     await this.#drift?.stop();
+    await this.#interfaces.stop();
     await this.policy.stop();
     await this.#expiry.stop();
     await Promise.all(this.#doubtful.values());
@@ -179,6 +192,8 @@ class KernelEngine implements Engine {
 
   #switched(plan: Plan): void {
     this.accounts.switch(plan.accounts, plan.manifest);
+    this.#interfaces.switch(plan.manifest);
+    void this.#interfaces.update();
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
   }
 
@@ -225,6 +240,7 @@ class KernelEngine implements Engine {
       const own = families.flatMap((family) => Object.values(table.sets[family]));
       if (structure || own.some((set) => sets.has(set))) await this.#reconcile(table);
     }
+    await this.#interfaces.update();
   }
 
   #doubt(table: LiveTable): void {
