@@ -16,6 +16,8 @@
  * | sock_filter | 8 | code u16 (0), if true u8 (2), if false u8 (3), value u32 (4) |
  * | sock_fprog | 16 | length u16 (0), pointer to sock_filter (8) |
  * | timeval | 16 | seconds i64 (0), microseconds i64 (8) |
+ * | ifreq | 40 | name 16 bytes (0), flags i16 or index i32 (16) |
+ * | sockaddr_ll | 20 | family u16 (0), protocol u16be (2), index i32 (4), ARP type u16 (8), packet type (10), length (11), address 8 bytes (12) |
  */
 
 import { endianness } from 'node:os';
@@ -44,7 +46,10 @@ export const SOCK_FILTER = { BYTES: 8, CODE: 0, IF_TRUE: 2, IF_FALSE: 3, VALUE: 
 export const SOCK_FPROG = { BYTES: 16, LENGTH: 0, FILTER: 8 } as const;
 export const TIMEVAL = { BYTES: 16, SECONDS: 0, MICROSECONDS: 8 } as const;
 
-export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16 } as const;
+export const IFREQ = { BYTES: 40, NAME: 0, NAME_BYTES: 16, VALUE: 16 } as const;
+export const SOCKADDR_LL = { BYTES: 20, FAMILY: 0, PROTOCOL: 2, INDEX: 4 } as const;
+
+export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16, PACKET: 17 } as const;
 export const SOCK = { DGRAM: 2, RAW: 3, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
 export const NETLINK_PROTOCOL = { ROUTE: 0, NETFILTER: 12 } as const;
 export const IPPROTO_RAW = 255;
@@ -55,9 +60,11 @@ export const SO = {
   PASSCRED: 16,
   PEERCRED: 17,
   RCVTIMEO: 20,
+  BINDTODEVICE: 25,
   ATTACH_FILTER: 26,
   SNDBUFFORCE: 32,
   RCVBUFFORCE: 33,
+  MARK: 36,
   MEMINFO: 55,
 } as const;
 /** SO_MEMINFO answers nine u32; this is the place of the drop count. */
@@ -67,8 +74,13 @@ export const MSG = { CTRUNC: 8, TRUNC: 0x20, DONTWAIT: 0x40, CMSG_CLOEXEC: 0x400
 export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16 } as const;
 export const LOCK = { EX: 2, NB: 4 } as const;
 export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const CLONE_NEWNET = 0x40000000;
+/** Requests of tap and tun devices (linux/if_tun.h) and their flags. */
+export const TUN = { SETIFF: 0x400454ca, SETLINK: 0x400454cd, SETIFINDEX: 0x400454da } as const;
+export const TUN_FLAG = { TUN: 1, TAP: 2, NO_PI: 0x1000 } as const;
 export const EFD = { NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
 
 // Symbols of the process itself: glibc and musl alike, without a file name that differs between them.
@@ -136,6 +148,20 @@ export const libc = {
   setns: library.func('int setns(int, int)') as (fd: number, type: number) => number,
   flock: library.func('int flock(int, int)') as (fd: number, operation: number) => number,
   unshare: library.func('int unshare(int)') as (flags: number) => number,
+  ioctl: library.func('int ioctl(int, unsigned long, void *)') as (
+    fd: number,
+    request: number,
+    argument: Buffer | bigint,
+  ) => number,
+  sendto: library.func('long sendto(int, void *, size_t, int, void *, uint32_t)') as (
+    fd: number,
+    data: Uint8Array,
+    bytes: number,
+    flags: number,
+    address: Buffer,
+    addressBytes: number,
+  ) => number,
+  setfsuid: library.func('int setfsuid(uint32_t)') as (uid: number) => number,
 } as const;
 
 export const ERRNO = {
@@ -144,6 +170,7 @@ export const ERRNO = {
   EINTR: 4,
   EAGAIN: 11,
   ENOMEM: 12,
+  EACCES: 13,
   EBUSY: 16,
   EEXIST: 17,
   ENODEV: 19,

@@ -1,0 +1,89 @@
+/** Tap and tun devices: what is written comes in by the device, at once; what the kernel sends is read. */
+
+import { PosternError } from '../../errors.js';
+import {
+  CallError,
+  ERRNO,
+  fixedBuffer,
+  IFREQ,
+  lastErrno,
+  libc,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDWR,
+  TUN,
+  TUN_FLAG,
+} from '../layouts.js';
+import type { ScratchDevice } from '../scratch.js';
+
+const DEVICE_FILE = '/dev/net/tun';
+/** The longest packet of IP with its Ethernet header. */
+const FRAME_BYTES = 65_536 + 14;
+
+export class Tap {
+  readonly #buffer = fixedBuffer(FRAME_BYTES);
+
+  private constructor(
+    readonly device: ScratchDevice,
+    private readonly fd: number,
+  ) {}
+
+  /**
+   * Makes the device in the thread's namespace, with its name and index.
+   * @throws PosternError `unsupported` without /dev/net/tun, `system` when the kernel refuses.
+   */
+  static open(device: ScratchDevice): Tap {
+    const fd = libc.open(DEVICE_FILE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) throw notOpened(lastErrno());
+    try {
+      configure(fd, device);
+    } catch (error) {
+      libc.close(fd);
+      const { message } = error as Error;
+      throw new PosternError('system', `scratch device ${device.name}: ${message}`, { cause: error });
+    }
+    return new Tap(device, fd);
+  }
+
+  /** Errno of the write, 0 when the device took it. Everything that it causes has happened when this returns. */
+  write(frame: Uint8Array): number {
+    return libc.write(this.fd, frame as Buffer, frame.length) < 0 ? lastErrno() : 0;
+  }
+
+  /** What the device has sent since the last time. */
+  *sent(): Generator<Uint8Array> {
+    for (;;) {
+      const bytes = libc.read(this.fd, this.#buffer, FRAME_BYTES);
+      if (bytes <= 0) return;
+      yield Uint8Array.from(this.#buffer.subarray(0, bytes));
+    }
+  }
+
+  close(): void {
+    libc.close(this.fd);
+  }
+}
+
+function configure(fd: number, { name, index, mac, arpType }: ScratchDevice): void {
+  const number = fixedBuffer(4);
+  number.writeUInt32LE(index);
+  control(fd, TUN.SETIFINDEX, number, 'TUNSETIFINDEX');
+  const request = fixedBuffer(IFREQ.BYTES);
+  if (request.write(name, IFREQ.NAME) >= IFREQ.NAME_BYTES) throw new Error('its name is too long');
+  request.writeUInt16LE((mac === undefined ? TUN_FLAG.TUN : TUN_FLAG.TAP) | TUN_FLAG.NO_PI, IFREQ.VALUE);
+  control(fd, TUN.SETIFF, request, 'TUNSETIFF');
+  if (mac === undefined && arpType !== undefined) control(fd, TUN.SETLINK, BigInt(arpType), 'TUNSETLINK');
+}
+
+function control(fd: number, request: number, argument: Buffer | bigint, name: string): void {
+  if (libc.ioctl(fd, request, argument) < 0) throw new CallError(name, lastErrno());
+}
+
+function notOpened(errno: number): PosternError {
+  const why = new CallError('open', errno).message;
+  const fix =
+    errno === ERRNO.ENOENT || errno === ERRNO.ENODEV
+      ? 'load it with: modprobe tun; in a container add --device /dev/net/tun'
+      : 'run this as root, or let everybody open it: chmod 0666 /dev/net/tun';
+  return new PosternError('unsupported', `packets can't be tried out without ${DEVICE_FILE} (${why}): ${fix}`);
+}

@@ -1,0 +1,226 @@
+/** From what the kernel told of a packet to what became of it. Nothing is guessed: what is not known is `incomplete`. */
+
+import type { RawRun } from '../kernel/scratch.js';
+import { compareAddresses } from '../net/address.js';
+import type { Hook } from '../nft/model.js';
+import { decodeFrame } from '../wire/ethernet.js';
+import { type LogCopy, readLogCopies } from '../wire/nflog.js';
+import { CT_STATE, readTrace, type TraceEvent } from '../wire/nftrace.js';
+import { decodePacket, type Packet, portsOf } from '../wire/packet.js';
+import { hostReason, type LostReason } from './lost.js';
+import { PROBE_TABLE, probeOf } from './probes.js';
+import type { Mark, RuleRef } from './twin.js';
+
+export type Verdict = 'accept' | 'drop' | 'reject' | 'answered' | 'reflected' | 'lost' | 'incomplete';
+export type State = 'new' | 'established' | 'related' | 'invalid' | 'untracked' | 'none';
+
+/** What ended the packet's way, or let it through. */
+export type Stop =
+  | { readonly by: 'rule'; readonly rule: RuleRef }
+  /** A rule of a table that isn't ours. */
+  | { readonly by: 'foreign'; readonly table: string; readonly chain: string; readonly rule?: string }
+  | { readonly by: 'policy'; readonly table: string; readonly chain: string; readonly hook: Hook }
+  | { readonly by: 'host'; readonly reason: LostReason }
+  /** No rule and no policy that isn't `accept` stood in the way. */
+  | { readonly by: 'nothing' };
+
+/** One thing that happened to the packet in a rule or at a chain's end. */
+export interface Step {
+  readonly hook: Hook;
+  readonly family: number;
+  readonly table: string;
+  readonly chain: string;
+  readonly kind: TraceEvent['kind'];
+  readonly verdict: TraceEvent['verdict'];
+  readonly target?: string;
+  /** Of our own tables. */
+  readonly mark?: Mark;
+  /** The comment of a foreign rule. */
+  readonly comment?: string;
+}
+
+/** A packet that left by a device. */
+export interface Exit {
+  readonly device: string;
+  readonly packet: Packet;
+  /** `answer`: it goes to the sender; `onward`: the packet itself, or a copy. */
+  readonly kind: 'answer' | 'onward';
+}
+
+export interface Outcome {
+  readonly verdict: Verdict;
+  readonly stop: Stop;
+  /** Where it ended, or was last seen. */
+  readonly hook?: Hook;
+  readonly steps: readonly Step[];
+  readonly state: State;
+  /** The packet's mark where it was last seen. */
+  readonly mark: number;
+  readonly out: readonly Exit[];
+  readonly copies: readonly LogCopy[];
+  /** Why it is not known what became of the packet. */
+  readonly incomplete?: string;
+}
+
+/** What is loaded and what the packet was. */
+export interface Setting {
+  /** By `handleKey`. */
+  readonly handles: ReadonlyMap<string, Mark | string>;
+  readonly rules: readonly RuleRef[];
+  /** Names by interface index. */
+  readonly devices: ReadonlyMap<number, string>;
+  /** Devices whose frames have Ethernet headers. */
+  readonly ethernet: ReadonlySet<string>;
+  /** Does anything that is loaded look at connections? Then a packet without a state is invalid. */
+  readonly tracks: boolean;
+}
+
+export const handleKey = (family: number, table: string, handle: bigint): string => `${family} ${table} ${handle}`;
+
+/** @param packet what was injected; undefined for bytes that are no IP packet. */
+export function readRun(run: RawRun, packet: Packet | undefined, setting: Setting): Outcome {
+  const events = eventsOf(readTrace(Buffer.from(run.trace)), packet);
+  const steps = stepsOf(events, setting);
+  const out = exitsOf(run, packet, setting);
+  const copies = readLogCopies(Buffer.from(run.copies));
+  const seen = { steps, state: stateOf(events, setting), mark: events.at(-1)?.mark ?? 0, out, copies };
+  const incomplete = whyIncomplete(run, events);
+  if (incomplete !== undefined) return { verdict: 'incomplete', stop: { by: 'nothing' }, ...seen, incomplete };
+  return { ...seen, ...conclude(steps, run, packet, out, setting) };
+}
+
+function whyIncomplete({ lost, refused }: RawRun, events: readonly TraceEvent[]): string | undefined {
+  if (lost > 0) return `${lost} events of the trace were lost`;
+  if (events.length > 0) return undefined;
+  return refused === undefined ? 'the kernel told nothing of the packet' : `the packet could not be sent: ${refused}`;
+}
+
+/** The events of the packet, whatever ids it had: after loopback and after reassembly it gets another one. */
+function eventsOf(events: readonly TraceEvent[], packet: Packet | undefined): TraceEvent[] {
+  const own = new Map<number, boolean>();
+  return events.filter((event) => {
+    const known = own.get(event.id);
+    if (known !== undefined) return known;
+    const isOwn = packet === undefined || isOf(event, packet);
+    own.set(event.id, isOwn);
+    return isOwn;
+  });
+}
+
+function isOf({ network, transport }: TraceEvent, packet: Packet): boolean {
+  if (network === undefined) return false;
+  const v4 = (network[0] ?? 0) >> 4 === 4;
+  if (v4 !== (packet.source.family === 4)) return false;
+  const seen = Buffer.from(network);
+  const addresses = v4 ? seen.subarray(12, 20) : seen.subarray(8, 40);
+  const half = addresses.length / 2;
+  if (!isAddress(addresses.subarray(0, half), packet.source)) return false;
+  if (!isAddress(addresses.subarray(half), packet.destination)) return false;
+  const ports = portsOf(packet);
+  if (ports === undefined || transport === undefined || transport.length < 4 || packet.fragment !== undefined)
+    return true;
+  const header = Buffer.from(transport);
+  return header.readUInt16BE(0) === ports.sourcePort && header.readUInt16BE(2) === ports.destinationPort;
+}
+
+const isAddress = (bytes: Buffer, { family, value }: Packet['source']): boolean =>
+  bytes.length === (family === 4 ? 4 : 16) && BigInt(`0x${bytes.toString('hex')}`) === value;
+
+function stepsOf(events: readonly TraceEvent[], { handles }: Setting): Step[] {
+  let hook: Hook = 'prerouting';
+  return events.map((event) => {
+    if (event.table === PROBE_TABLE) hook = probeOf(event.chain)?.hook ?? hook;
+    const { family, table, chain, kind, verdict, target, handle } = event;
+    const known = handle === undefined ? undefined : handles.get(handleKey(family, table, handle));
+    return {
+      ...{ hook, family, table, chain, kind, verdict },
+      ...(target !== undefined && { target }),
+      ...(typeof known === 'object' && { mark: known }),
+      ...(typeof known === 'string' && { comment: known }),
+    };
+  });
+}
+
+function stateOf(events: readonly TraceEvent[], { tracks }: Setting): State {
+  const bits = events.findLast(({ ctState }) => ctState !== undefined)?.ctState;
+  if (bits === undefined) {
+    const tracked = events.some(({ table, chain }) => table === PROBE_TABLE && isAfterTracking(chain));
+    return tracks && tracked ? 'invalid' : 'none';
+  }
+  if ((bits & CT_STATE.UNTRACKED) !== 0) return 'untracked';
+  if ((bits & CT_STATE.ESTABLISHED) !== 0) return 'established';
+  if ((bits & CT_STATE.RELATED) !== 0) return 'related';
+  return (bits & CT_STATE.NEW) !== 0 ? 'new' : 'invalid';
+}
+
+const isAfterTracking = (chain: string): boolean => !/^(?:ingress|egress)_|^(?:prerouting|output)_first$/.test(chain);
+
+function exitsOf(run: RawRun, packet: Packet | undefined, { ethernet }: Setting): Exit[] {
+  return run.frames.flatMap(({ device, bytes }) => {
+    const inner = ethernet.has(device) ? decodeFrame(bytes)?.payload : bytes;
+    const version = (inner?.[0] ?? 0) >> 4;
+    if (inner === undefined || (version !== 4 && version !== 6)) return [];
+    const sent = decodePacket(inner);
+    const isAnswer = packet !== undefined && compareAddresses(sent.destination, packet.source) === 0;
+    return [{ device, packet: sent, kind: isAnswer ? ('answer' as const) : ('onward' as const) }];
+  });
+}
+
+type Conclusion = Pick<Outcome, 'verdict' | 'stop' | 'hook' | 'incomplete'>;
+
+function conclude(
+  steps: readonly Step[],
+  run: RawRun,
+  packet: Packet | undefined,
+  out: readonly Exit[],
+  setting: Setting,
+): Conclusion {
+  const end = steps.findLast(({ verdict }) => verdict === 'drop' || verdict === 'stolen' || verdict === 'queue');
+  const last = steps.at(-1)!;
+  const { hook } = last;
+  if (end !== undefined) return { ...ended(end, out, setting), hook: end.hook };
+  const probe = last.table === PROBE_TABLE ? probeOf(last.chain) : undefined;
+  const through = steps.some(
+    ({ table, chain }) => table === PROBE_TABLE && (chain === 'input_last' || chain === 'postrouting_last'),
+  );
+  if (through) return { verdict: 'accept', stop: letThrough(steps, setting), hook };
+  if (probe?.end === 'last' || (probe !== undefined && packet?.fragment !== undefined)) {
+    return { verdict: 'lost', stop: { by: 'host', reason: hostReason(run, probe.hook, packet) }, hook };
+  }
+  const incomplete = 'the trace ends before the packet does';
+  return { verdict: 'incomplete', stop: { by: 'nothing' }, hook, incomplete };
+}
+
+function ended(
+  end: Step,
+  out: readonly Exit[],
+  setting: Setting,
+): { verdict: Verdict; stop: Stop; incomplete?: string } {
+  const stop = stopOf(end, setting);
+  if (end.verdict === 'queue') return { verdict: 'incomplete', stop, incomplete: 'it was handed to a program (queue)' };
+  if (end.verdict === 'stolen') return { verdict: does(stop, 'fwd') ? 'reflected' : 'answered', stop };
+  const refused = stop.by === 'rule' ? does(stop, 'reject') : out.some(({ kind }) => kind === 'answer');
+  return { verdict: refused ? 'reject' : 'drop', stop };
+}
+
+const does = (stop: Stop, statement: string): boolean =>
+  stop.by === 'rule' && stop.rule.rule.statements.some((one) => statement in one);
+
+/** The last decision that let it through: a rule's `accept`, or the policy of a chain of ours. */
+function letThrough(steps: readonly Step[], setting: Setting): Stop {
+  const deciders = steps.filter(
+    ({ table, verdict, kind }) => table !== PROBE_TABLE && verdict === 'accept' && kind !== 'return',
+  );
+  const decided = (of: readonly Step[]): Step | undefined =>
+    of.findLast(({ kind }) => kind === 'rule') ?? of.findLast(({ kind }) => kind === 'policy');
+  const judging = deciders.filter(({ hook }) => hook === 'input' || hook === 'forward' || hook === 'output');
+  const step = decided(judging) ?? decided(deciders);
+  return step === undefined ? { by: 'nothing' } : stopOf(step, setting);
+}
+
+function stopOf({ table, chain, kind, mark, comment, hook }: Step, { rules }: Setting): Stop {
+  if (kind === 'policy') return { by: 'policy', table, chain, hook };
+  const rule = mark?.part === 'rule' ? rules[mark.number] : undefined;
+  if (rule !== undefined) return { by: 'rule', rule };
+  return { by: 'foreign', table, chain, ...(comment !== undefined && { rule: comment }) };
+}
