@@ -120,11 +120,8 @@ export class Reader {
     const shape = node.kind as Shape;
     const takers = schemas.filter((schema) => shapesOf(schema).includes(shape));
     if (takers.length === 0) {
-      return this.wrongKind(
-        node,
-        name,
-        alternatives([...new Set(schemas.flatMap(shapesOf))].map((one) => shapeNames[one])),
-      );
+      const shapes = [...new Set(schemas.flatMap(shapesOf))];
+      return this.wrongKind(node, name, alternatives(shapes.map((one) => shapeNames[one])));
     }
     if (node.kind !== 'text' || takers.length === 1) return this.#read(takers[0]!, node, name);
     const words = takers.flatMap((schema) => allowedWords(schema) ?? []);
@@ -183,10 +180,17 @@ export class Reader {
     const not: unknown[] = [];
     for (const member of members) {
       const excluded = member.kind === 'text' ? member.negated() : undefined;
-      const value = this.#read(item, excluded ?? member, name);
+      const value = excluded?.value.startsWith('[')
+        ? this.#negatedList(excluded)
+        : this.#read(item, excluded ?? member, name);
       (excluded === undefined ? any : not).push(value);
     }
     return any.includes(undefined) || not.includes(undefined) ? undefined : { any, not };
+  }
+
+  /** YAML takes `not [a, b]` for a text. */
+  #negatedList(list: Text): undefined {
+    this.log.error(list.at, `"not" stands before a value, not before a list`, 'write [not a, not b]');
   }
 
   #readNamed(format: Format<string>, schema: TSchema, map: Mapping): ReadonlyMap<string, unknown> | undefined {

@@ -63,8 +63,9 @@ export class RuleReader {
     for (const { key } of rule.entries) {
       const { excludes = [], needs = [] } = this.lexicon.matches.get(key.value) ?? {};
       const other = earlier.find(({ value }) => excludes.includes(value) || this.#excludes(value).includes(key.value));
-      if (other !== undefined)
+      if (other !== undefined) {
         this.reader.log.error(key.at, `"${key.value}" can't stand with "${other.value}" in one rule`);
+      }
       if (needs.length > 0 && !rule.entries.some((entry) => needs.includes(entry.key.value))) {
         this.reader.log.error(key.at, `"${key.value}" can't stand alone`, `add ${alternatives(needs)}`);
       }
@@ -99,13 +100,12 @@ export class RuleReader {
 
   #claim(name: Text, rule: Rule): void {
     const earlier = this.#names.get(name.value);
-    if (earlier === undefined) this.#names.set(name.value, rule);
-    else
-      this.reader.log.error(
-        name.at,
-        `a rule "${name.value}" is already in line ${earlier.at.line}`,
-        'choose another name',
-      );
+    if (earlier === undefined) {
+      this.#names.set(name.value, rule);
+      return;
+    }
+    const message = `a rule "${name.value}" is already in line ${earlier.at.line}`;
+    this.reader.log.error(name.at, message, 'choose another name');
   }
 
   #actions(rule: Mapping): Action[] {
@@ -115,8 +115,9 @@ export class RuleReader {
       return [];
     }
     const steps = value.kind === 'list' ? value.items : [value];
-    if (steps.length === 0)
+    if (steps.length === 0) {
       this.reader.log.error(value.at, '"do" is an empty list', 'write what to do with the packet');
+    }
     return steps.flatMap((step) => this.#action(step) ?? []);
   }
 
@@ -125,12 +126,8 @@ export class RuleReader {
     if (step.kind !== 'map') return this.reader.wrongKind(step, 'do', 'an action or a list of actions');
     const [entry, second] = step.entries;
     if (entry === undefined || second !== undefined) {
-      const at = second?.key.at ?? step.at;
-      this.reader.log.error(
-        at,
-        'an action with options is a map of one key',
-        'write { name: { … } }, each action by itself',
-      );
+      const hint = 'write { name: { … } }, each action by itself';
+      this.reader.log.error(second?.key.at ?? step.at, 'an action with options is a map of one key', hint);
       return undefined;
     }
     return this.#withOptions(entry);

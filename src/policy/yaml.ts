@@ -87,7 +87,7 @@ function findTooDeep(text: string): number | undefined {
 function reportSyntax(document: Document.Parsed, text: string, place: Placer, log: DiagnosticLog): boolean {
   for (const error of document.errors) {
     const start = error.pos[0];
-    const { message, hint, before = 0 } = syntaxProblem(error, text[start] ?? '');
+    const { message, hint, before = 0 } = syntaxProblem(error, text.slice(Math.max(0, start - 20), start + 1));
     log.error(place(start - before, start - before + 1), message, hint);
   }
   return document.errors.length > 0;
@@ -100,20 +100,26 @@ interface Problem {
   readonly before?: number;
 }
 
+/** What was meant by the bracket at the end of the text. */
+function insteadOfBracket(upTo: string): string {
+  if (/\bnot +\[$/.test(upTo)) return 'write "not" before each member: [not a, not b]';
+  return 'write an address and its port as "2001:db8::1 port 80"';
+}
+
 /** The problems that policies are likely to have, in words of the policy; the others as YAML's parser puts them. */
-function syntaxProblem({ code, message }: YAMLParseError, found: string): Problem {
+function syntaxProblem({ code, message }: YAMLParseError, upTo: string): Problem {
   if (code === 'TAB_AS_INDENT') return { message: 'a tab indents this line', hint: 'YAML takes only spaces' };
   if (code === 'MULTIPLE_DOCS') {
     return { message: 'a second YAML document begins here', hint: 'a policy is one document' };
   }
   if (code === 'BAD_SCALAR_START') {
-    return { message: `no value can begin with "${found}"`, hint: 'put it in quotes if it is meant so' };
+    return { message: `no value can begin with "${upTo.at(-1)}"`, hint: 'put it in quotes if it is meant so' };
   }
   if (message.startsWith('Block scalar header')) {
     return { message: '">" begins a block of text in YAML', hint: 'write a range of ports as 1025-65535', before: 1 };
   }
   if (message.startsWith('Unexpected flow-seq-start')) {
-    return { message: '"[" begins a list in YAML', hint: 'write an address and its port as "2001:db8::1 port 80"' };
+    return { message: '"[" begins a list in YAML', hint: insteadOfBracket(upTo) };
   }
   const [, bracket] = /must be sufficiently indented and end with a ([\]}])/.exec(message) ?? [];
   if (bracket !== undefined) return { message: `"${bracket}" is missing before this` };

@@ -121,3 +121,8 @@ test('a wrong line of a list is told with the place in the list', () => {
     'office.txt:4:3 "192.0.2.300" is not an IP address; write it as 192.0.2.1 or 2001:db8::1',
   ]);
 });
+
+test('a file that is no list is given up after a hundred wrong lines', () => {
+  const list = 'no list\n'.repeat(100_000);
+  assert.equal(complaints('tables: { t: { file: office.txt } }', { readList: () => list }).length, 100);
+});

@@ -236,6 +236,11 @@ const policies: readonly Row[] = [
     `1:36 "state" can't match before tracking, where "notrack" stands; leave it out`,
   ],
   [
+    'a mark of what is not tracked',
+    'chains: { prerouting: { rules: [ { udp: 53, do: [notrack, mark connection 5] } ] } }\n',
+    '1:59 a packet that is not tracked has no connection to mark; mark the packet',
+  ],
+  [
     'ingress without interfaces',
     'chains: { ingress: { rules: [] } }\n',
     '1:11 "ingress" sees the packets of certain interfaces; name them: "on: wan"',

@@ -39,6 +39,11 @@ const rules: readonly Row[] = [
     '{ from: 192.0.2.9-192.0.2.1, do: drop }',
     '4:15 "192.0.2.9-192.0.2.1" ends before it begins; swap the two addresses',
   ],
+  [
+    'not before a list, in a block map',
+    '\n        from: not [192.0.2.1, 192.0.2.2]\n        do: drop',
+    '5:19 "not" stands before a value, not before a list; write [not a, not b]',
+  ],
   ['any in a list', '{ from: [any], do: drop }', '4:16 "any" stands alone, not in a list and not behind "not"'],
   ['not any', '{ in: not any, do: drop }', '4:17 "any" stands alone, not in a list and not behind "not"'],
   [

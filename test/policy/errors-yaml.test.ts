@@ -47,6 +47,14 @@ const rows: readonly Row[] = [
     '2:49 "}" is missing before this',
     '2:54 YAML: Unexpected flow-map-end token in YAML stream: "}"',
   ],
+  [
+    'not before a list, in a flow map',
+    'nat:\n  - { from: not [192.0.2.1] }\n',
+    '2:17 "[" begins a list in YAML; write "not" before each member: [not a, not b]',
+    '2:18 YAML: Unexpected scalar at node end',
+    '2:27 "}" is missing before this',
+    '2:29 YAML: Unexpected flow-map-end token in YAML stream: "}"',
+  ],
 ];
 
 for (const [sentence, text, ...expected] of rows) {

@@ -142,9 +142,14 @@ function checkFragment(rule: Rule, { places, jumpedTo, chain }: Standing, log: D
 }
 
 function checkUntracked(rule: Rule, log: DiagnosticLog): void {
-  const tracked = rule.matches.find((match) => ['state', 'conns'].includes(match.word) || ofConnection(match));
-  if (tracked === undefined) return;
-  log.error(tracked.at, `"${wordOf(tracked)}" can't match before tracking, where "notrack" stands`, 'leave it out');
+  const match = rule.matches.find((match) => ['state', 'conns'].includes(match.word) || ofConnection(match));
+  if (match !== undefined) {
+    log.error(match.at, `"${wordOf(match)}" can't match before tracking, where "notrack" stands`, 'leave it out');
+  }
+  const action = rule.actions.find(ofConnection);
+  if (action !== undefined) {
+    log.error(action.at, 'a packet that is not tracked has no connection to mark', 'mark the packet');
+  }
 }
 
 function checkIngress(rule: Rule, log: DiagnosticLog): void {

@@ -30,12 +30,16 @@ function readPorts({ value }: Text, protocol: PortProtocol): PortRange {
   if (/^[0-9]+(:|\.\.)[0-9]+$/.test(value)) {
     throw new Misread(`"${value}" is not a range of ports`, `write ${value.replace(/:|\.\./, '-')}`);
   }
-  const meant = /^[a-z]/i.test(value) ? didYouMean(value, serviceNames) : undefined;
+  return orMeant(() => parsePortRange(value, protocol), value, serviceNames, 'no port or service that is known');
+}
+
+/** What `parse` reads; for a misspelt name the nearest one is told. */
+function orMeant<T>(parse: () => T, name: string, names: readonly string[], problem: string): T {
   try {
-    return parsePortRange(value, protocol);
+    return parse();
   } catch (error) {
-    if (meant === undefined) throw error;
-    throw new Misread(`"${value}" is no port or service that is known`, meant);
+    const meant = /^[a-z]/i.test(name) ? didYouMean(name, names) : undefined;
+    throw meant === undefined ? error : new Misread(`"${name}" is ${problem}`, meant);
   }
 }
 
@@ -49,15 +53,7 @@ export const protocol: Format<number> = {
       { type: 'string', pattern: '^[a-z0-9-]+$' },
     ],
   },
-  parse: ({ value }) => {
-    const meant = /^[a-z]/i.test(value) ? didYouMean(value, protocolNames) : undefined;
-    try {
-      return parseProtocol(value);
-    } catch (error) {
-      if (meant === undefined) throw error;
-      throw new Misread(`"${value}" is not a protocol`, meant);
-    }
-  },
+  parse: ({ value }) => orMeant(() => parseProtocol(value), value, protocolNames, 'not a protocol'),
 };
 
 /** The highest number of a user or group that the kernel takes (the next means none). */

@@ -60,9 +60,14 @@ function fileOf(section: Mapping, table: string): Text | undefined {
   return file?.kind === 'text' ? file : undefined;
 }
 
+/** After so many wrong lines a file is no list. */
+const mostWrongLines = 100;
+const entrySchema = Value(tableEntry);
+
 /** One entry a line; `!` or `not` makes an exception, `#` begins a comment, empty lines count for nothing. */
 export function readEntries(list: string, file: string, reader: Reader): TableEntry[] {
   const entries: TableEntry[] = [];
+  let wrong = 0;
   for (const [index, line] of list.split('\n').entries()) {
     const content = line.replace(/#.*/, '');
     const start = content.search(/\S/);
@@ -70,8 +75,9 @@ export function readEntries(list: string, file: string, reader: Reader): TableEn
     const written = content.trim();
     const at = { file, line: index + 1, column: start + 1, length: written.length };
     const bang = /^!\s*/.exec(written)?.[0].length;
-    const entry = reader.read(Value(tableEntry), new Text(written.slice(bang ?? 0), at, bang === undefined), file);
+    const entry = reader.read(entrySchema, new Text(written.slice(bang ?? 0), at, bang === undefined), file);
     if (entry !== undefined) entries.push(bang === undefined ? entry : { ...entry, not: true });
+    else if (++wrong === mostWrongLines) break;
   }
   return entries;
 }
