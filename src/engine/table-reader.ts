@@ -11,7 +11,7 @@ import type { Clock } from './clock.js';
 import { elementKey, elementPiece } from './entries/element.js';
 import { families, type LiveTable, tiers } from './entries/live-table.js';
 import { TableChange } from './entries/table-change.js';
-import { isPolicy, type Terms } from './entries/terms.js';
+import { isPolicy, sameTerms, type Terms } from './entries/terms.js';
 import type { TrieEntry } from './entries/trie.js';
 import type { TableWriter } from './table-writer.js';
 import type { EntryView, Source, TestResult } from './tables.js';
@@ -104,7 +104,7 @@ export class TableReader {
 
   /** The kernel hasn't the host: has a rule deleted it, and nobody said anything since? */
   #isGone(table: LiveTable, prefix: Prefix, known: Terms): boolean {
-    return table.rules.deletes && !isPolicy(known) && table.get(prefix) === known;
+    return table.rules.deletes && !isPolicy(known) && sameTerms(table.get(prefix), known);
   }
 
   /** Hosts that the kernel has and memory doesn't are entries that rules have added. */

@@ -10,6 +10,7 @@ import { addressBits, type Family, type Prefix } from '../../net/address.js';
 import { Calendar } from './calendar.js';
 import { Delta } from './delta.js';
 import { flatten, type Piece } from './flatten.js';
+import { PackedTerms } from './packed-terms.js';
 import type { Terms } from './terms.js';
 import { PrefixTrie, type TrieEntry } from './trie.js';
 
@@ -29,8 +30,8 @@ export class FamilyEntries {
 
   constructor(readonly family: Family) {
     this.#bits = addressBits(family);
-    this.#hosts = new PrefixTrie(family);
-    this.#prefixes = new PrefixTrie(family);
+    this.#hosts = new PrefixTrie(family, new PackedTerms());
+    this.#prefixes = new PrefixTrie(family, new PackedTerms());
   }
 
   /** Elements of the hosts set. */
@@ -125,7 +126,7 @@ export class FamilyEntries {
     const node = this.#hosts.find(value, this.#bits);
     const old = node === undefined ? undefined : this.#hosts.at(node).of;
     if (node !== undefined && old !== undefined) {
-      this.#hostCalendar.remove(node, old.expires);
+      this.#hostCalendar.remove(node);
       delta.remove(hostPiece(value, old));
     }
     if (terms !== undefined) {
@@ -151,7 +152,7 @@ export class FamilyEntries {
     delta.replace(before, after);
     this.#pieces += after.length - before.length;
 
-    if (own !== undefined) this.#prefixCalendar.remove(this.#prefixes.find(value, length)!, own.expires);
+    if (own !== undefined) this.#prefixCalendar.remove(this.#prefixes.find(value, length)!);
     if (terms === undefined) this.#prefixes.delete(value, length);
     else this.#prefixCalendar.add(this.#prefixes.set(value, length, terms), terms.expires);
     return own;

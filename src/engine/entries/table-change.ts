@@ -7,7 +7,7 @@ import type { Source } from '../tables.js';
 import { addElement, deleteElement } from './element.js';
 import { FamilyDelta } from './family-entries.js';
 import { families, type LiveTable, tiers } from './live-table.js';
-import { livePart, type Terms } from './terms.js';
+import { livePart, sameTerms, type Terms } from './terms.js';
 
 interface Put {
   readonly prefix: Prefix;
@@ -67,7 +67,7 @@ export class TableChange {
     const drafts: Draft[] = [];
     for (const { prefix, before, after } of this.#puts) {
       const live = livePart(after);
-      if (live === livePart(before)) continue;
+      if (sameTerms(live, livePart(before))) continue;
       const about = { kind: 'entry', table: this.table.name, prefix } as const;
       if (live === undefined) {
         drafts.push({ ...about, op: 'delete', origin: this.source });
@@ -91,7 +91,7 @@ export class TableChange {
   undo(): void {
     const puts = this.#puts.splice(0).reverse();
     for (const { prefix, before, after } of puts) {
-      if (this.table.get(prefix) === after) this.put(prefix, before);
+      if (sameTerms(this.table.get(prefix), after)) this.put(prefix, before);
     }
     this.#puts.length = 0;
   }
@@ -100,7 +100,7 @@ export class TableChange {
   reverse(): TableChange {
     const reverse = new TableChange(this.table, this.source);
     for (const { prefix, before, after } of this.#puts.toReversed()) {
-      if (this.table.get(prefix) === after) reverse.put(prefix, before);
+      if (sameTerms(this.table.get(prefix), after)) reverse.put(prefix, before);
     }
     return reverse;
   }

@@ -18,6 +18,23 @@ export interface Terms {
   readonly beneath?: Terms;
 }
 
+/** Do they say the same, as one request does of all its entries? */
+export function sameTerms(a: Terms | undefined, b: Terms | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  return (
+    a.request === b.request &&
+    a.expires === b.expires &&
+    a.addedAt === b.addedAt &&
+    a.not === b.not &&
+    a.timeoutMs === b.timeoutMs &&
+    a.comment === b.comment &&
+    a.source.kind === b.source.kind &&
+    a.source.id === b.source.id &&
+    sameTerms(a.beneath, b.beneath)
+  );
+}
+
 /** Does the entry stand in the policy? Such entries are permanent and only a policy changes them. */
 export function isPolicy(terms: Terms): boolean {
   return terms.source.kind === 'policy';

@@ -22,6 +22,47 @@ export interface TrieEntry<T> {
   readonly of: T;
 }
 
+/** What belongs to each node that is an entry. */
+export interface NodeValues<T> {
+  has(node: Node): boolean;
+  get(node: Node): T | undefined;
+  set(node: Node, value: T): void;
+  remove(node: Node): void;
+  /** The same values, independent from now on. */
+  copy(): NodeValues<T>;
+  clear(): void;
+}
+
+/** Values as they are. */
+class NodeArray<T> implements NodeValues<T> {
+  constructor(private values: (T | undefined)[] = []) {}
+
+  has(node: Node): boolean {
+    return this.values[node] !== undefined;
+  }
+
+  get(node: Node): T | undefined {
+    return this.values[node];
+  }
+
+  set(node: Node, value: T): void {
+    while (this.values.length < node) this.values.push(undefined);
+    this.values[node] = value;
+  }
+
+  remove(node: Node): void {
+    this.values[node] = undefined;
+  }
+
+  copy(): NodeArray<T> {
+    return new NodeArray(this.values.slice());
+  }
+
+  clear(): void {
+    this.values = [];
+  }
+}
+
 const initialNodes = 16;
 const wordMask = 0xffff_ffffn;
 
@@ -30,13 +71,18 @@ export class PrefixTrie<T> {
   readonly #stride: number;
   readonly #bits: number;
   #store: Int32Array;
-  #values: (T | undefined)[] = [undefined];
+  #values: NodeValues<T>;
+  #nodes = 1;
   #free: Node[] = [];
   #count = 0;
   /** The address that is looked for, as words. */
   readonly #wanted: Int32Array;
 
-  constructor(readonly family: Family) {
+  constructor(
+    readonly family: Family,
+    values: NodeValues<T> = new NodeArray<T>(),
+  ) {
+    this.#values = values;
     this.#bits = addressBits(family);
     this.#words = this.#bits / 32;
     this.#stride = this.#words + 3;
@@ -51,9 +97,9 @@ export class PrefixTrie<T> {
 
   /** The same entries, independent from now on. */
   copy(): PrefixTrie<T> {
-    const copy = new PrefixTrie<T>(this.family);
+    const copy = new PrefixTrie<T>(this.family, this.#values.copy());
     copy.#store = this.#store.slice();
-    copy.#values = this.#values.slice();
+    copy.#nodes = this.#nodes;
     copy.#free = this.#free.slice();
     copy.#count = this.#count;
     return copy;
@@ -61,7 +107,8 @@ export class PrefixTrie<T> {
 
   clear(): void {
     this.#store = new Int32Array(initialNodes * this.#stride);
-    this.#values = [undefined];
+    this.#values.clear();
+    this.#nodes = 1;
     this.#free = [];
     this.#count = 0;
   }
@@ -74,16 +121,16 @@ export class PrefixTrie<T> {
       node = this.#below(node, this.#wantedBit(this.#length(node)));
       if (node === 0 || this.#length(node) > length || this.#common(node) < this.#length(node)) return undefined;
     }
-    return this.#values[node] === undefined ? undefined : node;
+    return this.#values.has(node) ? node : undefined;
   }
 
   get(value: bigint, length: number): T | undefined {
     const node = this.find(value, length);
-    return node === undefined ? undefined : this.#values[node];
+    return node === undefined ? undefined : this.#values.get(node);
   }
 
   at(node: Node): TrieEntry<T> {
-    return { value: this.#value(node), length: this.#length(node), of: this.#values[node]! };
+    return { value: this.#value(node), length: this.#length(node), of: this.#values.get(node)! };
   }
 
   /** Adds or overwrites. */
@@ -100,8 +147,8 @@ export class PrefixTrie<T> {
       const common = Math.min(this.#common(below), length);
       above = common >= this.#length(below) ? below : this.#insert(above, side, below, common, length);
     }
-    if (this.#values[above] === undefined) this.#count++;
-    this.#values[above] = of;
+    if (!this.#values.has(above)) this.#count++;
+    this.#values.set(above, of);
     return above;
   }
 
@@ -117,9 +164,9 @@ export class PrefixTrie<T> {
       node = this.#below(node, this.#wantedBit(this.#length(node)));
       if (node === 0 || this.#length(node) > length || this.#common(node) < this.#length(node)) return undefined;
     }
-    const old = this.#values[node];
+    const old = this.#values.get(node);
     if (old === undefined) return undefined;
-    this.#values[node] = undefined;
+    this.#values.remove(node);
     this.#count--;
     if (node !== 0) this.#prune(node, above, top);
     return old;
@@ -130,7 +177,7 @@ export class PrefixTrie<T> {
     this.#want(value);
     const path: TrieEntry<T>[] = [];
     for (let node = 0; ; ) {
-      if (this.#values[node] !== undefined) path.push(this.at(node));
+      if (this.#values.has(node)) path.push(this.at(node));
       if (this.#length(node) >= length) return path;
       node = this.#below(node, this.#wantedBit(this.#length(node)));
       if (node === 0 || this.#length(node) > length || this.#common(node) < this.#length(node)) return path;
@@ -147,7 +194,7 @@ export class PrefixTrie<T> {
     }
     const stack = [node];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      if (this.#values[next] !== undefined) yield this.at(next);
+      if (this.#values.has(next)) yield this.at(next);
       const [zero, one] = [this.#below(next, 0), this.#below(next, 1)];
       if (one !== 0) stack.push(one);
       if (zero !== 0) stack.push(zero);
@@ -168,7 +215,7 @@ export class PrefixTrie<T> {
     let first = value;
     let last = this.#lastOf(value, length);
     for (let node = 0; this.#length(node) < length; ) {
-      if (this.#values[node] !== undefined) {
+      if (this.#values.has(node)) {
         covered = true;
         first = this.#value(node);
         last = this.#lastOf(first, this.#length(node));
@@ -189,7 +236,7 @@ export class PrefixTrie<T> {
   /** Cuts off what the entries below `node`, which lies before or after, decide on. */
   #narrow(first: bigint, last: bigint, node: Node, isBefore: boolean): [first: bigint, last: bigint] {
     let nearest = node;
-    while (this.#values[nearest] === undefined) nearest = this.#below(nearest, isBefore ? 1 : 0);
+    while (!this.#values.has(nearest)) nearest = this.#below(nearest, isBefore ? 1 : 0);
     const value = this.#value(nearest);
     return isBefore ? [this.#lastOf(value, this.#length(nearest)) + 1n, last] : [first, value - 1n];
   }
@@ -244,10 +291,10 @@ export class PrefixTrie<T> {
 
   /** A node of the wanted address, cut to a length. */
   #create(length: number): Node {
-    const node = this.#free.pop() ?? this.#values.push(undefined) - 1;
+    const node = this.#free.pop() ?? this.#nodes++;
     const at = node * this.#stride;
     if (at + this.#stride > this.#store.length) {
-      const grown = new Int32Array(this.#store.length * 2);
+      const grown = new Int32Array(Math.ceil((this.#store.length * 1.5) / this.#stride) * this.#stride);
       grown.set(this.#store);
       this.#store = grown;
     }
@@ -278,7 +325,7 @@ export class PrefixTrie<T> {
     if (zero !== 0 && one !== 0) return;
     this.#replaceBelow(above, node, zero || one);
     this.#free.push(node);
-    if ((zero || one) !== 0 || above === 0 || this.#values[above] !== undefined) return;
+    if ((zero || one) !== 0 || above === 0 || this.#values.has(above)) return;
     this.#replaceBelow(top, above, this.#below(above, 0) || this.#below(above, 1));
     this.#free.push(above);
   }

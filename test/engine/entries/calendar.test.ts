@@ -13,7 +13,7 @@ test('nodes come out once, no earlier than they expire and at most a tick later'
         const expected = new Map<number, number>();
         for (const [node, at] of changes) {
           const old = expected.get(node);
-          if (old !== undefined) calendar.remove(node, old);
+          if (old !== undefined) calendar.remove(node);
           expected.delete(node);
           if (at === null) continue;
           calendar.add(node, at);

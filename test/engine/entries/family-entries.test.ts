@@ -86,7 +86,7 @@ for (const family of [4, 6] as const) {
           } else if (op === 'delete') {
             const old = entries.put(value, length, undefined, delta);
             const line = lines.get(key);
-            if (line && line.terms.expires > now) assert.equal(old, line.terms);
+            if (line && line.terms.expires > now) assert.deepEqual(old, line.terms);
             lines.delete(key);
           } else {
             const added = terms(op === 'not', now + timeoutMs, comment);
