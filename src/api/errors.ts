@@ -66,7 +66,7 @@ export function describe(where: string, complaints: readonly FastifySchemaValida
 }
 
 function depth({ instancePath, keyword }: FastifySchemaValidationError): number {
-  const specific = keyword === 'additionalProperties' || keyword === 'required' ? 1 : 0;
+  const specific = keyword === 'type' || keyword === 'anyOf' ? 0 : 1;
   return instancePath.split('/').length * 2 + specific;
 }
 
