@@ -13,12 +13,11 @@ import { mapping } from './map.js';
 import { passFilter } from './pass.js';
 import { destination, redirection, source } from './translate.js';
 
-/** Where a translation happens; `natout` is for what this host sends. */
-type NatChain = 'dstnat' | 'natout' | 'srcnat';
+/** Where a translation happens. */
+type NatChain = 'dstnat' | 'srcnat';
 
 const chains: Readonly<Record<NatChain, { readonly base: BaseChain; readonly place: Place }>> = {
   dstnat: { base: { type: 'nat', hook: 'prerouting', priority: -100, policy: 'accept' }, place: 'prerouting' },
-  natout: { base: { type: 'nat', hook: 'output', priority: -100, policy: 'accept' }, place: 'output' },
   srcnat: { base: { type: 'nat', hook: 'postrouting', priority: 100, policy: 'accept' }, place: 'postrouting' },
 };
 
@@ -62,9 +61,7 @@ function chainsOf({ matches, actions, at }: Rule): NatChain[] {
       return ['srcnat'];
     case 'dnat':
     case 'redirect':
-      if (leaves && arrives)
-        return refuse(first.at, `where a packet goes out isn't known yet when ${first.action} acts`, 'leave out "out"');
-      return [leaves ? 'natout' : 'dstnat'];
+      return ['dstnat'];
     case undefined: {
       if (actions.every(({ action }) => action !== 'accept')) {
         return refuse(
