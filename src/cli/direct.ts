@@ -58,14 +58,15 @@ export async function applyDirectly(
   const stateFolder = state ?? defaultState(netns);
   const closers = new Closers((message) => io.err(`postern: ${message}\n`));
   try {
-    closers.add(lockState(stateFolder));
+    const notify = (notice: string) => io.err(`postern: store: ${notice}\n`);
+    closers.add(lockState(stateFolder, notify));
     if (netns !== undefined) enterNamespace(netns);
     // A trial goes back to what was in force: that has to be in force first.
     const before = confirmWithinMs === undefined ? undefined : (await stateFile(stateFolder).read())?.source;
     const { engine } = await openGround({
       stateFolder,
       readPolicy: () => before ?? next,
-      notify: (notice) => io.err(`postern: store: ${notice}\n`),
+      notify,
       onStop: closers.add,
     });
     engine.events.on('trouble', ({ error }) => io.err(`postern: ${error.message}\n`));

@@ -24,7 +24,7 @@ import { Periodic } from './periodic.js';
 import type { CompilePolicy, PolicyText } from './policy-control.js';
 import { emptyTablesPlan, PolicyTables, setNames } from './policy-tables.js';
 import { reconcile } from './reconcile.js';
-import { type EngineState, memoryState, stateFile } from './state-file.js';
+import { bestEffort, type EngineState, memoryState, stateFile } from './state-file.js';
 import { TableReader } from './table-reader.js';
 import { TableWriter } from './table-writer.js';
 
@@ -82,7 +82,8 @@ class KernelEngine implements Engine {
     this.#clock = clock;
     this.#committer =
       store === undefined ? kernelCommitter(kernel) : storeAndKernel({ store, kernel, ...pick(options, 'audit') });
-    this.#state = stateFolder === undefined ? memoryState() : stateFile(stateFolder);
+    this.#state =
+      stateFolder === undefined ? memoryState() : bestEffort(stateFile(stateFolder), (error) => this.#trouble(error));
     this.#writer = new TableWriter({
       committer: this.#committer,
       durable: store !== undefined,

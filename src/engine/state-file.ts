@@ -57,6 +57,27 @@ export function stateFile(folder: string): StateFile {
   };
 }
 
+/**
+ * The same, but what can't be written is told and no reason to stop: rules in the kernel matter more than what the next
+ * start knows of them.
+ * @param trouble is told of the first failure of a row
+ */
+export function bestEffort(file: StateFile, trouble: (error: unknown) => void): StateFile {
+  let failing = false;
+  return {
+    read: () => file.read(),
+    async write(state) {
+      try {
+        await file.write(state);
+        failing = false;
+      } catch (error) {
+        if (!failing) trouble(error);
+        failing = true;
+      }
+    },
+  };
+}
+
 /** Keeps the state as long as the process lives. */
 export function memoryState(): StateFile {
   let kept: EngineState | undefined;

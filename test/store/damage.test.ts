@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parsePrefix } from '../../src/net/prefix.js';
-import { openFolder } from '../../src/store/folder.js';
 import { errnoError, type MemoryDisk, memoryDisk } from '../../src/store/memory-disk.js';
 import { add, inForce, open, remove, start, TestClock } from './fixtures.js';
 
@@ -217,30 +213,4 @@ test('a disk that is read-only from the start is read, and changes go on in memo
   assert.deepEqual(inForce(store, clock), ['192.0.2.1', '192.0.2.2']);
   assert.equal(store.status().mode, 'memory');
   await store.close();
-});
-
-test('a folder that is a file is a notice, not an end', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'postern-store-'));
-  const path = join(folder, 'state');
-  writeFileSync(path, 'not a folder');
-  const told: string[] = [];
-  const store = await openFolder(path, { node: 'fw1', notify: (notice) => told.push(notice) });
-  await store.write([add('192.0.2.1')]);
-  assert.equal(store.status().mode, 'memory');
-  assert.equal(told.length, 2, told.join('\n'));
-  await store.close();
-  rmSync(folder, { recursive: true });
-});
-
-test('a folder is open in one process at a time', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'postern-store-'));
-  const store = await openFolder(folder, { node: 'fw1' });
-  await assert.rejects(openFolder(folder, { node: 'fw1' }), {
-    code: 'conflict',
-    message: /lock is locked by another process/,
-  });
-  await store.close();
-  const again = await openFolder(folder, { node: 'fw1' });
-  await again.close();
-  rmSync(folder, { recursive: true });
 });

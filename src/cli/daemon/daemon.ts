@@ -60,14 +60,15 @@ async function start(
 ): Promise<Reload> {
   const startedAt = Date.now();
   if (netns !== undefined) enterNamespace(netns);
-  onStop(lockState(stateFolder));
+  const notify = (notice: string) => log.warn(`store: ${notice}`);
+  onStop(lockState(stateFolder, notify));
   const claim = await claimSocket(socket);
   onStop(claim.release);
   const path = resolve(policyFile);
   const ground = await openGround({
     stateFolder,
     readPolicy: () => readPolicyFile(path),
-    notify: (notice) => log.warn(`store: ${notice}`),
+    notify,
     onStop,
   });
   logEvents(ground.engine, log, Date.now);

@@ -2,25 +2,30 @@
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { PosternError } from '../../errors.js';
+import { asPosternError, PosternError } from '../../errors.js';
 import { lockFile } from '../../kernel/file-lock.js';
 import { nodeDisk } from '../../store/disk.js';
 import { openStore } from '../../store/open.js';
 import type { Store } from '../../store/store.js';
 import { nodeName } from './node-name.js';
 
-/** Answers the function that gives it free. @throws PosternError `conflict` when another process works on it, `system`. */
-export function lockState(folder: string): () => void {
+/**
+ * Answers the function that gives it free. A folder that can't be written can't be locked and needs no lock: the firewall
+ * goes on without it.
+ * @param notify is told then
+ * @throws PosternError `conflict` when another process works on it.
+ */
+export function lockState(folder: string, notify: (notice: string) => void): () => void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new PosternError('system', `state folder ${folder}: ${(cause as Error).message}`, { cause });
-  }
-  try {
     return lockFile(join(folder, 'lock'));
-  } catch (error) {
-    if (!(error instanceof PosternError) || error.code !== 'conflict') throw error;
-    throw new PosternError('conflict', `a daemon works on ${folder}: talk to it, stop it, or name another --state`);
+  } catch (thrown) {
+    const { code, message } = asPosternError(thrown);
+    if (code === 'conflict') {
+      throw new PosternError('conflict', `a daemon works on ${folder}: talk to it, stop it, or name another --state`);
+    }
+    notify(`the state folder ${folder} can't be used (${message}); nothing is kept there`);
+    return () => {};
   }
 }
 
