@@ -1,12 +1,14 @@
 /** What a policy puts into the kernel, as text: small enough to keep, exact enough to tell any two policies apart. */
 
 import type { Plan } from '../compiler/plan.js';
-import type { Chain, Origin, Table } from '../nft/model.js';
+import type { Chain, Origin, Rule, Table } from '../nft/model.js';
 import { describeBase, renderRule, tableName } from '../nft/render.js';
 import { renderObject, renderSet } from '../nft/set.js';
 
 export interface InventoryRule {
+  /** Without the comment: a rule that only moved in the policy is still the same rule. */
   readonly text: string;
+  readonly comment?: string;
   readonly origin?: Origin;
 }
 
@@ -53,8 +55,12 @@ function chainOf(table: Table, { name, base, rules }: Chain): InventoryChain {
   return {
     name: `${tableName(table)} ${name}`,
     base: base === undefined ? '' : [describeBase(base), base.policy].filter(Boolean).join(' '),
-    rules: rules.map(renderRule),
+    rules: rules.map(ruleOf),
   };
+}
+
+function ruleOf({ comment, ...rule }: Rule): InventoryRule {
+  return { ...renderRule(rule), ...(comment !== undefined && { comment }) };
 }
 
 /** Without braces and line breaks: it is compared, and shown in a line. */

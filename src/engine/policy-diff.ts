@@ -106,7 +106,29 @@ function rules(chain: string, before: readonly InventoryRule[], after: readonly 
   return [
     ...old.filter((_, index) => !kept.before.has(index)).map((rule) => change('delete', rule)),
     ...now.filter((_, index) => !kept.after.has(index)).map((rule) => change('add', rule)),
+    ...moved(
+      chain,
+      [
+        ...before.slice(0, front),
+        ...old.filter((_, index) => kept.before.has(index)),
+        ...before.slice(before.length - behind),
+      ],
+      [
+        ...after.slice(0, front),
+        ...now.filter((_, index) => kept.after.has(index)),
+        ...after.slice(after.length - behind),
+      ],
+    ),
   ];
+}
+
+/** Rules that stay and whose comment, their place in the policy, doesn't: one change for all of a chain. */
+function moved(chain: string, before: readonly InventoryRule[], after: readonly InventoryRule[]): PlanChange[] {
+  const count = after.filter(({ comment }, index) => comment !== before[index]!.comment).length;
+  if (count === 0) return [];
+  const text =
+    count === 1 ? '1 rule stands on another line of the policy' : `${count} rules stand on other lines of the policy`;
+  return [{ action: 'change', kind: 'rule', name: chain, text }];
 }
 
 /** Cells of the table that finds common rules; chains that differ in more are shown as wholly new. */
