@@ -3,9 +3,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** @throws AssertionError when the file holds something else. */
+/** @throws AssertionError, with the first line that differs, when the file holds something else. */
 export function assertGolden(path: string, made: string): void {
   if (process.env.UPDATE_GOLDEN === '1') writeFileSync(path, made);
-  assert.ok(existsSync(path), `${path} is missing; UPDATE_GOLDEN=1 writes it`);
-  assert.equal(made, readFileSync(path, 'utf8'), `${path} is stale; UPDATE_GOLDEN=1 writes it anew`);
+  const kept = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  if (made === kept) return;
+  const [madeLines, keptLines] = [made.split('\n'), kept.split('\n')];
+  const line = madeLines.findIndex((text, index) => text !== keptLines[index]);
+  const at = line < 0 ? madeLines.length : line;
+  assert.fail(
+    `${path} is stale (UPDATE_GOLDEN=1 writes it anew); line ${at + 1}:\n- ${keptLines[at]}\n+ ${madeLines[at] ?? ''}`,
+  );
 }

@@ -360,10 +360,10 @@ chains:
     rules:
       - { in: wan, udp: 9999, log: { name: nosy, first: 5 }, do: drop }
 `);
-    const capture = net.gate.space.start('tcpdump', ['-i', 'nflog:5', '-n', '-U', '-l', '--immediate-mode'], {
-      buffer: true,
+    const capture = net.gate.space.start('tcpdump', ['-i', 'nflog:5', '-n', '-U', '-l', '--immediate-mode']);
+    await new Promise<void>((resolve) => {
+      capture.stderr!.on('data', (text) => String(text).includes('listening') && resolve());
     });
-    await new Promise((resolve) => setTimeout(resolve, 700));
     await inBoth(async (family) => {
       await Promise.all([1, 2, 3, 4].map(() => net.outside.udp(address.wan[family], 9999)));
     });
