@@ -9,10 +9,18 @@ import type { PackedElements } from '../wire/nftables-element-table.js';
 import { KernelRefusal } from './exchange.js';
 import { dumpNow, listNow, openNetfilterSocket, RECEIVE_BYTES, requestNow, transactNow } from './exchange-now.js';
 import { fixedBuffer } from './layouts.js';
+import { noteFd } from './left-fds.js';
 import type { NlSocket } from './nl-socket.js';
-import { type FromThread, type ThreadData, type ThreadFailure, type ToThread, WORD } from './thread-messages.js';
+import {
+  FD_SLOT,
+  type FromThread,
+  type ThreadData,
+  type ThreadFailure,
+  type ToThread,
+  WORD,
+} from './thread-messages.js';
 
-const { namespace, port, shared } = workerData as ThreadData;
+const { namespace, port, shared, fds } = workerData as ThreadData;
 const words = new Int32Array(shared);
 const buffer = fixedBuffer(RECEIVE_BYTES);
 const dumpBuffer = fixedBuffer(RECEIVE_BYTES);
@@ -43,7 +51,10 @@ function failure(error: unknown): ThreadFailure {
 }
 
 function commands(): NlSocket {
-  socket ??= openNetfilterSocket(namespace);
+  if (socket === undefined) {
+    socket = openNetfilterSocket(namespace);
+    noteFd(fds, FD_SLOT.COMMANDS, socket.fd);
+  }
   return socket;
 }
 
@@ -80,6 +91,7 @@ function stopDump(id: number): void {
 function startDump(dump: DumpRequest): void {
   try {
     const opened = openNetfilterSocket(namespace);
+    noteFd(fds, FD_SLOT.DUMP, opened.fd);
     const { id, bounds } = dump;
     const bytes = asBuffer(dump.bytes);
     const steps: Steps =
@@ -93,6 +105,7 @@ function startDump(dump: DumpRequest): void {
 }
 
 function endDump(): void {
+  noteFd(fds, FD_SLOT.DUMP, undefined);
   current?.socket.close();
   current = undefined;
 }
@@ -143,6 +156,7 @@ function run(): void {
   const unserved = [...dumps.map(({ id }) => id), ...(current === undefined ? [] : [current.id])];
   for (const id of unserved) tell({ id, failed: failure(new PosternError('busy', 'the netlink thread is closing')) });
   endDump();
+  noteFd(fds, FD_SLOT.COMMANDS, undefined);
   socket?.close();
   port.close();
 }

@@ -10,7 +10,9 @@ import type { NetlinkMessage } from '../wire/netlink.js';
 import type { PackedElements } from '../wire/nftables-element-table.js';
 import { type DumpBounds, type Exchange, KernelRefusal, type ListOptions, type TransactionResult } from './exchange.js';
 import { dumpEntries } from './exchange-now.js';
+import { closeLeftFds, fdSlots } from './left-fds.js';
 import {
+  FD_SLOT,
   type FromThread,
   SHARED_BYTES,
   type ThreadData,
@@ -144,7 +146,8 @@ export class ThreadExchange implements Exchange {
     const { port1: port, port2 } = new MessageChannel();
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     const { namespace } = this.options;
-    const data: ThreadData = { port: port2, shared, ...(namespace === undefined ? {} : { namespace }) };
+    const fds = fdSlots(Object.keys(FD_SLOT).length);
+    const data: ThreadData = { port: port2, shared, fds, ...(namespace === undefined ? {} : { namespace }) };
     const worker = new Worker(new URL('./nf-worker.js', import.meta.url), {
       workerData: data,
       transferList: [port2],
@@ -156,6 +159,7 @@ export class ThreadExchange implements Exchange {
         reason = error;
       });
       worker.once('exit', () => {
+        closeLeftFds(fds);
         this.#ended(thread, reason);
         resolve();
       });

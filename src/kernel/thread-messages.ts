@@ -11,6 +11,8 @@ export interface ThreadData {
   readonly port: import('node:worker_threads').MessagePort;
   /** Int32 words at WORD, on which the threads wait for each other. */
   readonly shared: SharedArrayBuffer;
+  /** Where it notes its sockets: FD_SLOT. */
+  readonly fds: SharedArrayBuffer;
 }
 
 /** Words of the shared memory. */
@@ -21,6 +23,7 @@ export const WORD = {
   TAKEN: 1,
 } as const;
 export const SHARED_BYTES = 8;
+export const FD_SLOT = { COMMANDS: 0, DUMP: 1 } as const;
 
 export type ToThread =
   | { readonly id: number; readonly do: 'transact' | 'request'; readonly bytes: Uint8Array }

@@ -2,23 +2,28 @@
 
 import { type Address, addressBytes } from '../net/address.js';
 
-/** The sum of 16-bit words, not yet folded; an odd last byte counts as the high half of a word. */
-function sum(bytes: Uint8Array, start = 0): number {
-  let total = start;
-  const even = bytes.length & ~1;
-  for (let at = 0; at < even; at += 2) total += ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
-  return even === bytes.length ? total : total + ((bytes[even] as number) << 8);
+/**
+ * Sum of the 16-bit words of `data` from `from` to `to`, added to `seed`; an odd last byte counts as the high half.
+ * The sum is not folded: give it to a further call, and in the end to `checksumOf`.
+ */
+export function sumWords(data: Uint8Array, from: number, to: number, seed = 0): number {
+  let sum = seed;
+  const even = to - ((to - from) & 1);
+  for (let at = from; at < even; at += 2) sum += ((data[at] as number) << 8) | (data[at + 1] as number);
+  if (even < to) sum += (data[even] as number) << 8;
+  return sum;
 }
 
-function fold(total: number): number {
-  let rest = total;
-  while (rest > 0xffff) rest = (rest & 0xffff) + Math.floor(rest / 0x1_0000);
-  return ~rest & 0xffff;
+/** The checksum that a header carries, from the sum of everything that it covers with its own field as 0. */
+export function checksumOf(sum: number): number {
+  let folded = sum;
+  while (folded > 0xffff) folded = (folded & 0xffff) + Math.floor(folded / 0x1_0000);
+  return ~folded & 0xffff;
 }
 
 /** Of bytes whose checksum field is zero; 0 over bytes that carry their right checksum. */
 export function checksum(bytes: Uint8Array): number {
-  return fold(sum(bytes));
+  return checksumOf(sumWords(bytes, 0, bytes.length));
 }
 
 /** Of a transport header with its payload, under the pseudo header of the addresses. */
@@ -28,6 +33,11 @@ export function transportChecksum(
   protocol: number,
   segment: Uint8Array,
 ): number {
-  const addresses = sum(addressBytes(destination), sum(addressBytes(source)));
-  return fold(sum(segment, addresses + protocol + (segment.length & 0xffff) + Math.floor(segment.length / 0x1_0000)));
+  const { length } = segment;
+  const addresses = [source, destination].reduce((sum, address) => {
+    const bytes = addressBytes(address);
+    return sumWords(bytes, 0, bytes.length, sum);
+  }, 0);
+  const pseudo = addresses + protocol + (length & 0xffff) + Math.floor(length / 0x1_0000);
+  return checksumOf(sumWords(segment, 0, length, pseudo));
 }

@@ -77,23 +77,31 @@ export function malformed(what: string, at: number): PosternError {
 }
 
 /**
+ * End (without padding) of the message at `at`: to walk a datagram in place.
+ * @throws PosternError `kernel` when its length doesn't fit.
+ */
+export function messageEnd(datagram: Buffer, at: number): number {
+  if (datagram.length - at < HEADER_BYTES) throw malformed('cut message header', at);
+  const length = datagram.readUInt32LE(at);
+  if (length < HEADER_BYTES || length > datagram.length - at) throw malformed(`message of ${length} bytes`, at);
+  return at + length;
+}
+
+/**
  * Splits a datagram into its messages.
  * @throws PosternError `kernel` when a length doesn't fit.
  */
 export function readMessages(datagram: Buffer): NetlinkMessage[] {
   const messages: NetlinkMessage[] = [];
-  for (let at = 0; at < datagram.length; ) {
-    if (datagram.length - at < HEADER_BYTES) throw malformed('cut message header', at);
-    const length = datagram.readUInt32LE(at);
-    if (length < HEADER_BYTES || length > datagram.length - at) throw malformed(`message of ${length} bytes`, at);
+  for (let at = 0, end = 0; at < datagram.length; at = align(end)) {
+    end = messageEnd(datagram, at);
     messages.push({
       type: datagram.readUInt16LE(at + 4),
       flags: datagram.readUInt16LE(at + 6),
       seq: datagram.readUInt32LE(at + 8),
       port: datagram.readUInt32LE(at + 12),
-      body: datagram.subarray(at + HEADER_BYTES, at + length),
+      body: datagram.subarray(at + HEADER_BYTES, end),
     });
-    at += align(length);
   }
   return messages;
 }

@@ -1,24 +1,186 @@
 /**
- * NFLOG: copies of packets for user space. Source: linux/netfilter/nfnetlink_log.h; numbers are big-endian.
- * The group stands in the resource id of the header.
+ * NFLOG: copies of packets that a rule logs to a group. Sources: linux/netfilter/nfnetlink_log.h; integers are
+ * big-endian.
  *
- * | Message | Attributes |
- * |---|---|
- * | CONFIG | 1 CMD u8 (1 bind), 2 MODE {range u32, mode u8, padding u8}, 5 QTHRESH u32 |
- * | PACKET | 9 PAYLOAD bytes, 10 PREFIX text |
+ * | In | Attribute | Content |
+ * |---|---|---|
+ * | config | 1 CMD | u8: 1 bind, 2 unbind |
+ * | config | 2 MODE | u32 bytes to copy, u8 mode (2 packet), u8 pad |
+ * | config | 3 NLBUFSIZ | u32 bytes of one datagram, at most 131,072 |
+ * | config | 4 TIMEOUT | u32, 1/100 s that a packet may wait for others |
+ * | config | 5 QTHRESH | u32 packets that share a datagram |
+ * | config | 6 FLAGS | u16: 1 sequence numbers |
+ * | packet | 1 PACKET_HDR | u16 ethertype, u8 hook |
+ * | packet | 2 MARK | u32 |
+ * | packet | 4 IFINDEX_INDEV, 5 IFINDEX_OUTDEV | u32 |
+ * | packet | 9 PAYLOAD | the packet from its IP header on, cut to the bytes to copy |
+ * | packet | 10 PREFIX | text |
+ * | packet | 12 SEQ | u32, counts every packet of the group, also those that were lost |
+ *
+ * The group is the resource id of the nfgenmsg header.
  */
 
-import { attributeMap, FLAG, type MessageWriter, readMessages, readText } from './netlink.js';
-import { messageType, NFPROTO, readNfgenmsg, SUBSYSTEM, writeNfgenmsg } from './nfnetlink.js';
+import {
+  ATTRIBUTE_HEADER_BYTES,
+  align,
+  attributeEnd,
+  attributeType,
+  FLAG,
+  HEADER_BYTES,
+  type MessageWriter,
+  malformed,
+  messageEnd,
+} from './netlink.js';
+import { messageType, NFPROTO, SUBSYSTEM, writeNfgenmsg } from './nfnetlink.js';
 
 const PACKET = messageType(SUBSYSTEM.NFLOG, 0);
 const CONFIG = messageType(SUBSYSTEM.NFLOG, 1);
-const CONFIGURE = { COMMAND: 1, MODE: 2, QUEUE_THRESHOLD: 5 } as const;
-const COMMAND_BIND = 1;
+const CFG = { CMD: 1, MODE: 2, BUFFER_BYTES: 3, TIMEOUT: 4, THRESHOLD: 5, FLAGS: 6 } as const;
+const COMMAND = { BIND: 1, UNBIND: 2 } as const;
 const COPY_PACKET = 2;
-const COPY = { PAYLOAD: 9, PREFIX: 10 } as const;
+const FLAG_SEQUENCE = 1;
+const ATTR = { HEADER: 1, MARK: 2, IN: 4, OUT: 5, PAYLOAD: 9, PREFIX: 10, SEQUENCE: 12 } as const;
+const NFGENMSG_BYTES = 4;
 
-/** A packet that a rule logged to a group. */
+export interface LogGroupConfig {
+  /** Bytes of each packet to copy. */
+  readonly copyBytes: number;
+  /** Bytes of one datagram to this program. */
+  readonly bufferBytes: number;
+  /** Packets that share a datagram; a packet waits for others at most `timeoutCentiseconds`. */
+  readonly threshold: number;
+  readonly timeoutCentiseconds: number;
+}
+
+/** Takes a group; a group belongs to one socket. */
+export function writeBindGroup(writer: MessageWriter, seq: number, group: number): void {
+  writeCommand(writer, seq, group, COMMAND.BIND);
+}
+
+export function writeUnbindGroup(writer: MessageWriter, seq: number, group: number): void {
+  writeCommand(writer, seq, group, COMMAND.UNBIND);
+}
+
+function writeCommand(writer: MessageWriter, seq: number, group: number, command: number): void {
+  writer.begin(CONFIG, FLAG.REQUEST | FLAG.ACK, seq);
+  writeNfgenmsg(writer, NFPROTO.unspec, group);
+  writer.u8(CFG.CMD, command);
+  writer.end();
+}
+
+/** Configures a group that is bound; sequence numbers on. */
+export function writeGroupConfig(writer: MessageWriter, seq: number, group: number, config: LogGroupConfig): void {
+  const mode = Buffer.alloc(6);
+  mode.writeUInt32BE(config.copyBytes, 0);
+  mode.writeUInt8(COPY_PACKET, 4);
+  writer.begin(CONFIG, FLAG.REQUEST | FLAG.ACK, seq);
+  writeNfgenmsg(writer, NFPROTO.unspec, group);
+  writer.bytes(CFG.MODE, mode);
+  writer.u32(CFG.BUFFER_BYTES, config.bufferBytes);
+  writer.u32(CFG.TIMEOUT, config.timeoutCentiseconds);
+  writer.u32(CFG.THRESHOLD, config.threshold);
+  writer.u16(CFG.FLAGS, FLAG_SEQUENCE);
+  writer.end();
+}
+
+/** Changes only how many packets share a datagram, while the group goes on. */
+export function writeGroupThreshold(writer: MessageWriter, seq: number, group: number, threshold: number): void {
+  writer.begin(CONFIG, FLAG.REQUEST | FLAG.ACK, seq);
+  writeNfgenmsg(writer, NFPROTO.unspec, group);
+  writer.u32(CFG.THRESHOLD, threshold);
+  writer.end();
+}
+
+/**
+ * One packet, read in place: nothing is copied and nothing built until it is asked for. The object is used for one packet
+ * after the other, so keep no reference to it or to its payload.
+ */
+export class LoggedPacket {
+  group = 0;
+  hook = 0;
+  /** 0 when the packet has none. */
+  mark = 0;
+  /** Index of the device it came in by; 0: none. */
+  inDevice = 0;
+  outDevice = 0;
+  /** Counts the group's packets; a gap is a loss. */
+  sequence = 0;
+  #data: Buffer = Buffer.alloc(0);
+  #payloadFrom = 0;
+  #payloadTo = 0;
+  #prefixFrom = 0;
+  #prefixTo = 0;
+
+  /** The packet from its IP header on, as far as it was copied. */
+  get payload(): Buffer {
+    return this.#data.subarray(this.#payloadFrom, this.#payloadTo);
+  }
+
+  /** Text that the rule gave. */
+  get prefix(): string {
+    return this.#data.toString('latin1', this.#prefixFrom, this.#prefixTo);
+  }
+
+  get payloadBytes(): number {
+    return this.#payloadTo - this.#payloadFrom;
+  }
+
+  /**
+   * Reads the message at `at` of a datagram. False: it isn't a packet (an acknowledgement, the end of a group of packets).
+   * @throws PosternError `kernel` when it is malformed.
+   */
+  read(data: Buffer, at: number, end: number): boolean {
+    if (data.readUInt16LE(at + 4) !== PACKET) return false;
+    const from = at + HEADER_BYTES + NFGENMSG_BYTES;
+    if (end < from) throw malformed('cut netfilter header', at);
+    this.#data = data;
+    this.group = data.readUInt16BE(from - 2);
+    this.hook = this.mark = this.inDevice = this.outDevice = this.sequence = 0;
+    this.#payloadFrom = this.#payloadTo = this.#prefixFrom = this.#prefixTo = 0;
+    for (let next = from, stop = 0; next < end; next = align(stop)) {
+      stop = attributeEnd(data, next, end);
+      this.#take(attributeType(data, next), next + ATTRIBUTE_HEADER_BYTES, stop);
+    }
+    return true;
+  }
+
+  #take(type: number, from: number, to: number): void {
+    switch (type) {
+      case ATTR.HEADER:
+        if (to - from < 3) throw malformed('cut packet header', from);
+        this.hook = this.#data[from + 2] as number;
+        break;
+      case ATTR.MARK:
+        this.mark = this.#u32(from, to);
+        break;
+      case ATTR.IN:
+        this.inDevice = this.#u32(from, to);
+        break;
+      case ATTR.OUT:
+        this.outDevice = this.#u32(from, to);
+        break;
+      case ATTR.PAYLOAD:
+        this.#payloadFrom = from;
+        this.#payloadTo = to;
+        break;
+      case ATTR.PREFIX:
+        this.#prefixFrom = from;
+        // Without its NUL.
+        this.#prefixTo = to > from && this.#data[to - 1] === 0 ? to - 1 : to;
+        break;
+      case ATTR.SEQUENCE:
+        this.sequence = this.#u32(from, to);
+        break;
+    }
+  }
+
+  #u32(from: number, to: number): number {
+    if (to - from !== 4) throw malformed(`32-bit number of ${to - from} bytes`, from);
+    return this.#data.readUInt32BE(from);
+  }
+}
+
+/** A packet that a rule logged to a group, as a copy of its own. */
 export interface LogCopy {
   readonly group: number;
   readonly prefix: string;
@@ -26,31 +188,28 @@ export interface LogCopy {
   readonly packet: Uint8Array;
 }
 
+/** The kernel's bound on a datagram. */
+const MAX_BUFFER_BYTES = 131_072;
+
 /** Binds a group to the socket: two messages, each acknowledged. Copies come whole and at once. */
 export function writeLogBind(writer: MessageWriter, seq: number, group: number): void {
-  writer.begin(CONFIG, FLAG.REQUEST | FLAG.ACK, seq);
-  writeNfgenmsg(writer, NFPROTO.unspec, group);
-  writer.u8(CONFIGURE.COMMAND, COMMAND_BIND);
-  writer.end();
-  writer.begin(CONFIG, FLAG.REQUEST | FLAG.ACK, seq + 1);
-  writeNfgenmsg(writer, NFPROTO.unspec, group);
-  writer.bytes(CONFIGURE.MODE, Uint8Array.of(0, 0, 0xff, 0xff, COPY_PACKET, 0));
-  writer.u32(CONFIGURE.QUEUE_THRESHOLD, 1);
-  writer.end();
+  writeBindGroup(writer, seq, group);
+  writeGroupConfig(writer, seq + 1, group, {
+    copyBytes: 0xffff,
+    bufferBytes: MAX_BUFFER_BYTES,
+    threshold: 1,
+    timeoutCentiseconds: 1,
+  });
 }
 
 /** The copies in one or more datagrams behind each other. @throws PosternError `kernel` when they are malformed. */
 export function readLogCopies(datagrams: Buffer): LogCopy[] {
-  return readMessages(datagrams)
-    .filter(({ type }) => type === PACKET)
-    .map(({ body }) => {
-      const { resource, attributesAt } = readNfgenmsg(body);
-      const found = attributeMap(body, attributesAt);
-      const prefix = found.get(COPY.PREFIX);
-      return {
-        group: resource,
-        prefix: prefix === undefined ? '' : readText(prefix),
-        packet: Uint8Array.from(found.get(COPY.PAYLOAD) ?? []),
-      };
-    });
+  const copies: LogCopy[] = [];
+  const packet = new LoggedPacket();
+  for (let at = 0, end = 0; at < datagrams.length; at = align(end)) {
+    end = messageEnd(datagrams, at);
+    if (!packet.read(datagrams, at, end)) continue;
+    copies.push({ group: packet.group, prefix: packet.prefix, packet: Uint8Array.from(packet.payload) });
+  }
+  return copies;
 }

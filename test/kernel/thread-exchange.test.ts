@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -90,6 +90,30 @@ test('a thread that dies mid-batch loses nothing that was acknowledged, and its 
   assert.equal(acknowledged.length, 30);
   assert.ok(exchange.deaths >= 2);
   assert.equal((await elements.dump(COUNTED)).length, 60_000);
+});
+
+test('a thread that dies leaves no socket behind', async (t) => {
+  const { exchange, elements } = await open(t);
+  const sockets = () =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
+      } catch {
+        return false;
+      }
+    }).length;
+  await elements.change(counted(1));
+  await exchange.kill();
+  await elements.change(counted(1));
+  const before = sockets();
+  for (let round = 0; round < 3; round++) {
+    const listing = elements.dump(COUNTED).catch(() => {});
+    await elements.change(counted(1));
+    await exchange.kill();
+    await listing;
+    await elements.change(counted(1));
+  }
+  assert.equal(sockets(), before);
 });
 
 test('a listing whose thread dies fails as busy, and the next one works', async (t) => {
