@@ -16,7 +16,8 @@ export function elementKey(family: Family, tier: Tier, piece: Piece): ElementKey
 }
 
 export function deleteElement(set: SetIndex, family: Family, tier: Tier, piece: Piece): ElementChange {
-  return { op: 'delete', set, ...elementKey(family, tier, piece) };
+  const { key, keyEnd } = elementKey(family, tier, piece);
+  return keyEnd === undefined ? { op: 'delete', set, key } : { op: 'delete', set, key, keyEnd };
 }
 
 /** Undefined for a piece whose time has run out. */
@@ -29,10 +30,12 @@ export function addElement(
 ): ElementChange | undefined {
   const leftMs = Math.ceil(piece.until - now);
   if (leftMs <= 0) return undefined;
+  const { key, keyEnd } = elementKey(family, tier, piece);
   return {
     op: 'add',
     set,
-    ...elementKey(family, tier, piece),
+    key,
+    ...(keyEnd !== undefined && { keyEnd }),
     ...(leftMs !== Number.POSITIVE_INFINITY && { timeoutMs: leftMs }),
     ...(piece.comment !== undefined && { comment: piece.comment }),
   };
