@@ -112,7 +112,11 @@ suite('an error over HTTP', async () => {
       () => error('GET', '/v1/nothing?x=1'),
       [404, 'not-found', 'no route GET /v1/nothing: see /v1/openapi.json'],
     ],
-    ['of an unknown table', () => error('GET', '/v1/tables/none'), [404, 'not-found', "no table 'none' in the policy"]],
+    [
+      'of an unknown table',
+      () => error('GET', '/v1/tables/none'),
+      [404, 'not-found', 'there is no table none; the policy has: bruteforce, tiny, office'],
+    ],
     [
       'of a body that is no JSON',
       () => error('POST', entries, '{'),

@@ -7,6 +7,7 @@ import { PosternError } from '../../errors.js';
 import { formatAddress } from '../../net/address.js';
 import { formatDuration, parseDuration } from '../../net/duration.js';
 import type { Api, ApiParts } from '../api.js';
+import { missing } from '../errors.js';
 import { limits } from '../limits.js';
 import { LongStreams } from '../long-streams.js';
 import { ndjsonType } from '../ndjson.js';
@@ -48,9 +49,8 @@ export function rateRoutes(api: Api, { engine: { accounts } }: ApiParts): void {
     },
     async ({ params: { account }, query: { interval } }, reply) => {
       const intervalMs = interval === undefined ? defaultIntervalMs : readInterval(interval);
-      if (!accounts.list().some(({ name }) => name === account)) {
-        throw new PosternError('not-found', `no account '${account}' in the policy`);
-      }
+      const names = accounts.list().map(({ name }) => name);
+      if (!names.includes(account)) throw missing('account', account, names);
       readers.admit();
       const ended = new AbortController();
       const stream = Readable.from(rateLines(accounts.watch(account, intervalMs, ended.signal)), { objectMode: false });

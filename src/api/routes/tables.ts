@@ -2,12 +2,12 @@
 
 import { Type } from 'typebox';
 import type { TableSummary } from '../../engine/tables.js';
-import { PosternError } from '../../errors.js';
 import { parseAddress } from '../../net/address.js';
 import { formatDuration } from '../../net/duration.js';
 import type { Api, ApiParts } from '../api.js';
 import { callerOf } from '../caller.js';
 import { entryOutput } from '../entries.js';
+import { missing } from '../errors.js';
 import { AddressInput, Changes, EntryOutput, TableName, TableOutput } from '../schemas.js';
 
 const maxTests = 1000;
@@ -35,8 +35,15 @@ export function tableRoutes(api: Api, { engine }: ApiParts): void {
     '/v1/tables/:table',
     { schema: { tags, summary: 'One table', params: TableName, response: { 200: TableOutput } } },
     async ({ params: { table } }) => {
-      const found = (await engine.tables.list()).find(({ name }) => name === table);
-      if (found === undefined) throw new PosternError('not-found', `no table '${table}' in the policy`);
+      const tables = await engine.tables.list();
+      const found = tables.find(({ name }) => name === table);
+      if (found === undefined) {
+        throw missing(
+          'table',
+          table,
+          tables.map(({ name }) => name),
+        );
+      }
       return tableOutput(found);
     },
   );
