@@ -24,6 +24,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'print what a policy compiles to, as nft text',
     load: async () => (await import('./compile.js')).compile,
   },
+  test: {
+    topic: 'Policy',
+    summary: 'test policies: packets through the real kernel, and what must become of them',
+    load: async () => (await import('./test.js')).test,
+  },
   schema: {
     topic: 'Policy',
     summary: 'print the JSON Schema of policies, for editors',

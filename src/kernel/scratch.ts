@@ -85,7 +85,7 @@ export interface Scratch {
   load(text: string): Promise<void>;
   /** Takes the copies of these NFLOG groups. */
   listen(groups: readonly number[]): Promise<void>;
-  /** Sends netlink messages one by one; a listing's answer is all of it. */
+  /** Sends netlink messages (or batches of nf_tables) one by one; a listing's answer is all of it. */
   exchange(protocol: 'NETFILTER' | 'ROUTE', messages: readonly Uint8Array[]): Promise<readonly Answer[]>;
   /** One after the other; each run holds all that its packet caused. */
   inject(packets: readonly Injection[]): Promise<readonly RawRun[]>;

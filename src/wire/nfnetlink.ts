@@ -14,7 +14,8 @@ import { FLAG, type MessageWriter, malformed } from './netlink.js';
 export const SUBSYSTEM = { CONNTRACK: 1, NFLOG: 4, IPSET: 6, NFTABLES: 10 } as const;
 export const NFPROTO = { unspec: 0, inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7, ip6: 10 } as const;
 
-const BATCH_BEGIN = 0x10;
+/** Type of the message that begins a transaction. */
+export const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;
 const BATCH_GENERATION = 1;
 const NFGENMSG_BYTES = 4;

@@ -4,11 +4,12 @@ import { writeFileSync } from 'node:fs';
 import { PosternError } from '../../errors.js';
 import { decodeFrame, encodeFrame } from '../../wire/ethernet.js';
 import { FLAG, MessageWriter, type NetlinkMessage } from '../../wire/netlink.js';
+import { BATCH_BEGIN } from '../../wire/nfnetlink.js';
 import { writeLogBind } from '../../wire/nflog.js';
 import { TRACE_GROUP } from '../../wire/nftrace.js';
 import { IFF, RTM, writeLinkChange, writeSetup } from '../../wire/rtnetlink-setup.js';
 import { KernelRefusal } from '../exchange.js';
-import { dumpEntries, dumpNow, RECEIVE_BYTES, requestNow } from '../exchange-now.js';
+import { dumpEntries, dumpNow, RECEIVE_BYTES, requestNow, transactNow } from '../exchange-now.js';
 import { CallError, CLONE_NEWNET, ERRNO, errnoName, fixedBuffer, lastErrno, libc } from '../layouts.js';
 import { type NlSocket, openNlSocket } from '../nl-socket.js';
 import type { Answer, Injection, RawRun, ScratchDevice, ScratchHost } from '../scratch.js';
@@ -101,6 +102,7 @@ export class World {
 
   exchange(protocol: 'NETFILTER' | 'ROUTE', bytes: Uint8Array): Answer {
     const request = Buffer.from(bytes);
+    if (request.readUInt16LE(4) === BATCH_BEGIN) return this.#transact(request);
     const seq = this.#nextSeq(1);
     request.writeUInt32LE(seq, 8);
     const socket = this.#sockets[protocol];
@@ -119,6 +121,12 @@ export class World {
       const { errno, reason } = error.acknowledgement;
       return { errno, ...(reason !== undefined && { reason }), messages: [] };
     }
+  }
+
+  #transact(batch: Buffer): Answer {
+    const [refused] = transactNow(this.#sockets.NETFILTER, batch, this.#buffer).refused;
+    if (refused === undefined) return { errno: 0, messages: [] };
+    return { errno: refused.errno, ...(refused.reason !== undefined && { reason: refused.reason }), messages: [] };
   }
 
   inject(injection: Injection): RawRun {

@@ -110,12 +110,17 @@ export const icmpTerm: Format<IcmpTerm> = {
     ],
   },
   parse: ({ value }) => {
-    const found = byName(value) ?? byNumber(value);
+    const found = icmpNumbers(value);
     if (found !== undefined) return { name: value, ...found };
     if (value === 'any') throw new Misread('"any" stands alone, not in a list and not behind "not"');
     throw new Misread(`"${value}" is no ICMP message`, didYouMean(value, names));
   },
 };
+
+/** The type and code of a message by name or number, in each family; undefined when there is none. */
+export function icmpNumbers(text: string): Both | undefined {
+  return byName(text) ?? byNumber(text);
+}
 
 /** Was a type or code given by number, whose meaning depends on the family? */
 export function isNumeric(term: IcmpTerm): boolean {
