@@ -3,12 +3,12 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { PosternError } from '../errors.js';
 import { openScratch } from '../kernel/scratch.js';
-import { type FileResult, jsonReport, tapText, totalsOf } from '../oracle/policytest/report.js';
+import type { TestFile } from '../oracle/policytest/model.js';
 import { readTests } from '../oracle/policytest/read.js';
+import { type FileResult, jsonReport, tapText, totalsOf } from '../oracle/policytest/report.js';
 import { runTests } from '../oracle/policytest/run.js';
 import { Trial } from '../oracle/trial.js';
 import { diagnosticJson } from '../policy/diagnostics.js';
-import type { TestFile } from '../oracle/policytest/model.js';
 import { command } from './command.js';
 import { compileText, readPolicyFile } from './policy-file.js';
 import { counted } from './text.js';
@@ -31,7 +31,10 @@ TAP; the status is 1 when a test failed, or was skipped without --allow-skips.`,
   },
   examples: [
     { command: 'postern test rules/demo.test.yaml', what: 'prove -v, for a firewall' },
-    { command: 'postern test --policy new.yaml /etc/postern/postern.test.yaml', what: 'does a new policy keep the promises of the old one?' },
+    {
+      command: 'postern test --policy new.yaml /etc/postern/postern.test.yaml',
+      what: 'does a new policy keep the promises of the old one?',
+    },
   ],
   async run({ values, args, io }) {
     const files = args.map((path) => ({ path, tests: readTestFile(path) }));

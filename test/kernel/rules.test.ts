@@ -1,54 +1,40 @@
-/** nft and the kernel take what the policies compile to, whole, in a namespace without anything else. */
+/** The example policies keep the promises that their test files write down. Needs root. */
 
+import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { test } from 'node:test';
-import { compilePolicy } from '../../src/compiler/compile.js';
-import { withEntries } from '../../src/compiler/entries.js';
-import type { Extension } from '../../src/extensions/extension.js';
-import { always, does } from '../../src/extensions/fragment.js';
-import { renderRuleset } from '../../src/nft/render.js';
-import { parsePolicy } from '../../src/policy/parse.js';
-import { handbookPolicies } from '../policy/handbook-policies.js';
-import { laterWords } from '../policy/later-words.js';
-import { namespace } from './namespace.js';
+import { after, test } from 'node:test';
+import { compileText, readPolicyFile } from '../../src/cli/policy-file.js';
+import { openScratch } from '../../src/kernel/scratch.js';
+import { readTests } from '../../src/oracle/policytest/read.js';
+import { runTests } from '../../src/oracle/policytest/run.js';
+import { Trial } from '../../src/oracle/trial.js';
 
-const folder = join(import.meta.dirname, '../../../rules');
+const folder = new URL('../../../rules/', import.meta.url).pathname;
+const names = readdirSync(folder).filter((name) => /\.ya?ml$/.test(name));
+const policies = names.filter((name) => !/\.test\.ya?ml$/.test(name));
+const trial = new Trial(await openScratch());
+after(() => trial.dispose());
 
-test('the kernel takes the compiled text of every policy in rules/', async (t) => {
-  const space = await namespace(t);
-  for (const name of readdirSync(folder).filter((file) => file.endsWith('.nft'))) {
-    await t.test(name, async () => {
-      await space.nft(readFileSync(join(folder, name), 'utf8'));
-      await space.nft('flush ruleset');
-    });
-  }
+test('every example policy has tests', () => {
+  assert.ok(policies.length > 0);
+  const missing = policies.filter((name) => !names.includes(name.replace(/\.yaml$/, '.test.yaml')));
+  assert.deepEqual(missing, []);
 });
 
-/** Words that extensions will bring mean nothing here: what the core makes of the rest is loaded. */
-const later: Extension = {
-  name: 'later',
-  summary: 'Words without meaning.',
-  matches: laterWords.matches.map((word) => ({ word, compile: () => always })),
-  actions: laterWords.actions.map((word) => ({ word, compile: () => does() })),
-  sections: laterWords.sections.map((word) => ({ word, compile: () => undefined })),
-  parity: { original: 'none', runs: 'kernel', standing: 'exact', checked: 'not' },
-};
-
-test("the kernel takes what the handbook's policies compile to", async (t) => {
-  const space = await namespace(t);
-  for (const { title, text } of handbookPolicies) {
-    await t.test(title, async () => {
-      const { policy } = parsePolicy(text, {
-        file: 'p.yaml',
-        vocabulary: laterWords,
-        readList: () => '# nobody\n',
-        resolveOwner: (_, name) => (name === 'root' ? 0 : 65534),
-      });
-      const { plan, diagnostics } = compilePolicy(policy!, { extensions: [later] });
-      if (plan === undefined) throw new Error(JSON.stringify(diagnostics));
-      await space.nft(renderRuleset(withEntries(plan)));
-      await space.nft('flush ruleset');
-    });
-  }
-});
+for (const name of names.filter((one) => /\.test\.ya?ml$/.test(one))) {
+  test(`${name}: the policy does what its tests say`, async () => {
+    const path = `${folder}${name}`;
+    const { file, diagnostics } = readTests(readFileSync(path, 'utf8'), path);
+    assert.ok(file, JSON.stringify(diagnostics[0]));
+    const { policy, plan } = compileText(readPolicyFile(path.replace('.test.', '.')));
+    const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+    const results = await runTests(file, { trial, policy, plan, wait, steady: () => performance.now() });
+    assert.ok(results.length > 0);
+    const failures = results.flatMap((result) => result.failures.map(({ at, message }) => `${at.line}: ${message}`));
+    assert.deepEqual(failures, []);
+    assert.deepEqual(
+      results.filter(({ result }) => result === 'skipped').map(({ reason }) => reason),
+      [],
+    );
+  });
+}

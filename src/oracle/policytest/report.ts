@@ -41,7 +41,7 @@ export function tapText(files: readonly FileResult[]): string {
       lines.push(`${result.result === 'failed' ? 'not ok' : 'ok'} ${title}${skip}`);
       for (const { at, message } of result.failures)
         lines.push(`# ${at.file}:${at.line}:${at.column}: ${oneLine(message)}`);
-      for (const note of result.notes) lines.push(`# note: ${oneLine(note)}`);
+      if (result.result === 'failed') lines.push(...result.notes.map((note) => `# note: ${oneLine(note)}`));
     }
   }
   const { passed, failed, skipped, packets, ms } = totalsOf(files);
