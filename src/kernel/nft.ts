@@ -24,6 +24,8 @@ export interface Nft {
   check(lines: readonly Line[]): Promise<void>;
   /** All tables of the namespace, without elements. */
   list(): Promise<Listing>;
+  /** `1.0.6`. */
+  version(): Promise<string>;
   /** A table as nft prints it for people, without elements. */
   show(table: TableName, options: { readonly counters: boolean }): Promise<string>;
 }
@@ -40,6 +42,7 @@ export function openNft(options: NftOptions = {}): Nft {
     load: async (lines) => void (await run(['-f', '-'], lines)),
     check: async (lines) => void (await run(['-c', '-f', '-'], lines)),
     list: async () => readListing(await run(['-j', '-t', 'list', 'ruleset'], [])),
+    version: async () => /v?(\d+(?:\.\d+)+)/.exec(await run(['--version'], []))?.[1] ?? 'of an unknown version',
     show: (table, { counters }) => {
       const words = ['-t', 'list', 'table', table.family, table.name];
       return run(counters ? words : ['-s', ...words], []);
@@ -87,7 +90,10 @@ function runFailure(
     return fail('system', `The command ${file} is missing; install it: apt-get install ${parcel}`);
   }
   if (result.signal !== undefined)
-    return fail('system', `nft was ended by ${result.signal}; nothing is known of its work`);
+    return new PosternError('system', `nft was ended by ${result.signal}; nothing is known of its work`, {
+      cause: result,
+      details: { signal: result.signal },
+    });
   if (result.exitCode === undefined) return fail('system', `${file} can't be started: ${result.shortMessage}`);
   const stderr = String(result.stderr);
   if (notAllowed.test(stderr)) {
