@@ -1,11 +1,12 @@
 /** `npm run bench [-- NAME …]`: all measurements, or those named. Exits 1 when a bound was missed. */
 
+import { accountBench } from './account.js';
 import { applyBench } from './apply.js';
 import { type Bench, headingText, rowText } from './bench.js';
 import { entriesBench } from './entries.js';
 import { pftabledBench } from './pftabled.js';
 
-const benches: readonly Bench[] = [applyBench, entriesBench, pftabledBench];
+const benches: readonly Bench[] = [applyBench, entriesBench, accountBench, pftabledBench];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
