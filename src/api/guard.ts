@@ -14,8 +14,11 @@ export interface GuardOptions {
   readonly failedTokenRate?: RateLimit;
 }
 
-/** What anyone may see: whether the daemon lives, and the page, which holds nothing until it is given a token. */
-const open = new Set(['/healthz', '/readyz', '/', '/page.js', '/page.css']);
+/** The web page, which holds nothing until it is given a token. */
+export const pagePaths = { html: '/', js: '/page.js', css: '/page.css' } as const;
+
+/** What anyone may see. */
+const open: ReadonlySet<string> = new Set(['/healthz', '/readyz', ...Object.values(pagePaths)]);
 
 export function guard(api: FastifyInstance, options: GuardOptions): void {
   const requests = new RateGuard(options.requestRate ?? requestRate, options.now);

@@ -5,6 +5,7 @@ import { accountRoutes } from './accounts.js';
 import { entryRoutes } from './entries.js';
 import { eventRoutes } from './events.js';
 import { metricsRoutes } from './metrics.js';
+import { pageRoutes } from './page.js';
 import { policyRoutes } from './policy.js';
 import { rateRoutes } from './rates.js';
 import { statusRoutes } from './status.js';
@@ -19,4 +20,5 @@ export const allRoutes: readonly Routes[] = [
   policyRoutes,
   eventRoutes,
   metricsRoutes,
+  pageRoutes,
 ];
