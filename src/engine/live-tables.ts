@@ -3,6 +3,7 @@
 import type { EventEmitter } from 'node:events';
 import { PosternError } from '../errors.js';
 import type { Address, Prefix } from '../net/address.js';
+import type { Draft } from '../store/store.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { LiveTable } from './entries/live-table.js';
@@ -11,7 +12,7 @@ import { livePart, type Terms } from './entries/terms.js';
 import { replacement, type Wish } from './replace.js';
 import { addLive, deleteLive, type Outcome, Tally, termsReader } from './requests.js';
 import type { TableReader } from './table-reader.js';
-import { inChunks, type TableWriter } from './table-writer.js';
+import { chunkEntries, inChunks, type TableWriter } from './table-writer.js';
 import type { ChangeCount, Entry, EntryView, Source, TableSummary, Tables, TestResult } from './tables.js';
 
 export interface LiveTablesOptions {
@@ -50,7 +51,7 @@ export class LiveTables implements Tables {
     const now = this.#now();
     const termsOf = termsReader(table, source, now, this.#nextRequest());
     for (const entry of entries) termsOf(entry);
-    return this.#perform(table, source, inChunks(entries), (change, entry) =>
+    return this.#each(table, source, entries, (change, entry) =>
       addLive(change, entry.prefix, termsOf(entry), now.steady),
     );
   }
@@ -60,14 +61,14 @@ export class LiveTables implements Tables {
     // Without a pause where none is needed: requests take effect in the order of the calls.
     if (table.rules.adds) await this.options.reader.noticeHosts(table, prefixes);
     const { steady } = this.#now();
-    return this.#perform(table, source, inChunks(prefixes), (change, prefix) => deleteLive(change, prefix, steady));
+    return this.#each(table, source, prefixes, (change, prefix) => deleteLive(change, prefix, steady));
   }
 
   async replace(name: string, entries: readonly Entry[], source: Source): Promise<ChangeCount> {
     const table = this.#table(name);
+    const request = this.#nextRequest();
     return this.#alone(table, async () => {
       const now = this.#now();
-      const request = this.#nextRequest();
       const termsOf = termsReader(table, source, now, request);
       for (const entry of entries) termsOf(entry);
       await this.options.reader.notice(table, 0);
@@ -83,14 +84,15 @@ export class LiveTables implements Tables {
 
   async flush(name: string, source: Source): Promise<ChangeCount> {
     const table = this.#table(name);
+    const request = this.#nextRequest();
     return this.#alone(table, async () => {
       const { steady } = this.#now();
-      const request = this.#nextRequest();
       await this.options.reader.notice(table, 0);
       const wishes = await replacement<Entry>(table, { items: [], termsOf: noTerms, owns: isLive });
-      return this.#perform(table, source, wishes, (change, { prefix }) =>
-        isLater(change, prefix, request) ? 'unchanged' : deleteLive(change, prefix, steady),
-      );
+      const step = (change: TableChange, { prefix }: Wish) =>
+        isLater(change, prefix, request) ? 'unchanged' : deleteLive(change, prefix, steady);
+      // One word for the store instead of one for each entry.
+      return this.#perform(table, source, wishes, step, [{ kind: 'flush', table: name, origin: source }]);
     });
   }
 
@@ -102,14 +104,30 @@ export class LiveTables implements Tables {
     return this.options.reader.test(this.#table(name), address);
   }
 
+  /** The hot path: mostly one entry. */
+  async #each<T>(
+    table: LiveTable,
+    source: Source,
+    items: readonly T[],
+    step: (change: TableChange, item: T) => Outcome,
+  ): Promise<ChangeCount> {
+    if (items.length > chunkEntries) return this.#perform(table, source, inChunks(items), step);
+    const tally = new Tally();
+    await this.options.writer.performOne(table, source, items, (change, item) => tally.note(step(change, item)));
+    this.options.events.emit('table', { table: table.name, source, count: tally.count });
+    return tally.count;
+  }
+
   async #perform<T>(
     table: LiveTable,
     source: Source,
     chunks: Iterable<readonly T[]>,
     step: (change: TableChange, item: T) => Outcome,
+    drafts?: readonly Draft[],
   ): Promise<ChangeCount> {
     const tally = new Tally();
-    await this.options.writer.perform(table, source, chunks, (change, item) => tally.note(step(change, item)));
+    const noted = (change: TableChange, item: T) => tally.note(step(change, item));
+    await this.options.writer.perform(table, source, chunks, noted, drafts);
     const { count } = tally;
     this.options.events.emit('table', { table: table.name, source, count });
     return count;

@@ -65,6 +65,7 @@ export class Loader {
    */
   async load(to: Loadable, from: Loadable | undefined, manifest: Manifest | undefined): Promise<void> {
     const { tables } = this.options;
+    refuseBackends(to.plan);
     await this.#switch(to, manifest);
     try {
       await tables.update([...tables.tables.values()]);
@@ -104,6 +105,17 @@ export class Loader {
     if (lost.length === 0) return;
     throw new PosternError('kernel', `the kernel took the policy, but these are missing: ${lost.join(', ')}`);
   }
+}
+
+/** A table that no set stands behind would take entries and do nothing. */
+function refuseBackends({ tables }: Plan): void {
+  const other = tables.find(({ backend }) => backend !== 'nft');
+  if (other === undefined) return;
+  const { file, line, column } = other.origin;
+  throw new PosternError(
+    'unsupported',
+    `${file}:${line}:${column}: table ${other.name}: backend ${other.backend} is not available; take nft`,
+  );
 }
 
 /** Names of what the manifest has and the kernel hasn't. */

@@ -45,7 +45,12 @@ interface Chunk<T> {
 }
 
 export class TableWriter {
-  constructor(private readonly options: TableWriterOptions) {}
+  readonly #single: Request;
+
+  constructor(private readonly options: TableWriterOptions) {
+    const { committer } = options;
+    this.#single = { commit: committer.commit.bind(committer), done: async () => {}, isLarge: false };
+  }
 
   /**
    * Makes one request in chunks. When one of them fails, those before it are taken back.
@@ -94,12 +99,18 @@ export class TableWriter {
       for (let next = second.done ? second : iterator.next(); !next.done; next = iterator.next()) yield next.value;
     })();
     if (!second.done) return { parts, request: { ...committer.request(), isLarge: true } };
-    return { parts, request: { commit: committer.commit.bind(committer), done: async () => {}, isLarge: false } };
+    return { parts, request: this.#single };
   }
 
-  /** One change of a table, told to the kernel and the store. Made where nothing can come between. */
-  async write(table: LiveTable, source: Source, make: (change: TableChange) => void): Promise<void> {
-    await this.perform(table, source, [[undefined]], make);
+  /** As `perform`, for what is one transaction. */
+  async performOne<T>(
+    table: LiveTable,
+    source: Source,
+    items: readonly T[],
+    step: (change: TableChange, item: T) => void,
+  ): Promise<void> {
+    const change = { table, source, chunk: items, step, made: [] };
+    await this.#chunk(this.#single, change, undefined);
   }
 
   /** Tells the store what was noticed in the kernel. */
