@@ -3,8 +3,10 @@
 import type { Vocabulary } from '../policy/vocabulary.js';
 import { account } from './account.js';
 import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from './extension.js';
+import { pknock } from './pknock.js';
+import { sysrq } from './sysrq.js';
 
-export const extensions: readonly Extension[] = [account];
+export const extensions: readonly Extension[] = [account, pknock, sysrq];
 
 /** The words of the extensions, for `parsePolicy`. */
 export function vocabularyOf(from: readonly Extension[]): Vocabulary {
