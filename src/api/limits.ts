@@ -7,12 +7,12 @@ export const limits = {
   bodyBytes: 1024 * 1024,
   /** Of one listener. */
   connections: 128,
-  /** From a request's first byte to its last. */
-  requestMs: 120_000,
+  /** From a request's first byte to its last. A stream is taken as fast as the kernel and the disk take it. */
+  requestMs: 600_000,
   headersMs: 10_000,
-  /** Of a handler, from the request's head to the answer's first byte. */
+  /** Of a handler, from the request's head to the answer's end, unless the request or the answer is a stream. */
   answerMs: 120_000,
-  /** Of a handler whose answer is a stream that is read as slowly as people read: the longest that a timer can. */
+  /** Of a handler with a stream, which may be read as slowly as people read: the longest that a timer can. */
   streamMs: 2 ** 31 - 1,
   /** A connection without a request on it. */
   idleMs: 75_000,

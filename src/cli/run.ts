@@ -24,14 +24,18 @@ kernel as it is: rules, bans and counters go on, and the next start takes them o
     const log = logOf(io, values.json === true);
     catchDefects(log);
     const ended = signal('SIGTERM', 'SIGINT');
-    const daemon = await startDaemon({
+    let daemon: Daemon | undefined;
+    process.on('SIGHUP', () => {
+      if (daemon === undefined) log.info('SIGHUP: the policy is being applied already');
+      else void reload(daemon, log);
+    });
+    daemon = await startDaemon({
       policyFile: values.policy ?? defaultPolicy,
       stateFolder: values.state ?? defaultState(values.netns),
       socket: values.socket ?? io.env.POSTERN_SOCKET ?? defaultSocket,
       log,
       ...(values.netns !== undefined && { netns: values.netns }),
     });
-    process.on('SIGHUP', () => void reload(daemon, log));
     log.info(`${await ended}: stopping; the kernel stays as it is`);
     setTimeout(() => {
       log.error(`something doesn't end within ${longestStopMs / 1000} s`);

@@ -51,6 +51,7 @@ export function entryRoutes(api: Api, { engine: { tables } }: ApiParts): void {
         body: oneOrMany(EntryInput),
         response: { 200: Changes },
       },
+      handlerTimeout: limits.streamMs,
     },
     (request) =>
       changeAll(request, itemsOf(request, EntryInput, entryOf), (batch) =>
@@ -60,7 +61,10 @@ export function entryRoutes(api: Api, { engine: { tables } }: ApiParts): void {
 
   api.delete(
     path,
-    { schema: { ...common, summary: 'Delete entries', body: oneOrMany(AddressInput), response: { 200: Changes } } },
+    {
+      schema: { ...common, summary: 'Delete entries', body: oneOrMany(AddressInput), response: { 200: Changes } },
+      handlerTimeout: limits.streamMs,
+    },
     (request) =>
       changeAll(request, itemsOf(request, AddressInput, prefixOf), (batch) =>
         tables.delete(request.params.table, batch, callerOf(request)),
@@ -76,6 +80,7 @@ export function entryRoutes(api: Api, { engine: { tables } }: ApiParts): void {
         body: oneOrMany(EntryInput),
         response: { 200: Changes },
       },
+      handlerTimeout: limits.streamMs,
     },
     async (request) => {
       const entries = [];

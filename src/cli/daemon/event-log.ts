@@ -1,7 +1,7 @@
 /** What the engine tells, as log lines. */
 
 import type { Engine, EngineEvents } from '../../engine/engine.js';
-import type { ChangeCount } from '../../engine/tables.js';
+import type { ChangeCount, Source } from '../../engine/tables.js';
 import { LineLimit } from '../../services/line-limit.js';
 import type { Log } from '../../services/service.js';
 
@@ -14,16 +14,15 @@ export function logEvents({ events }: Engine, log: Log, now: () => number): void
   const limits = new Map<string, LineLimit>();
 
   events.on('table', ({ table, source, count }) => {
-    const changes = countText(count);
-    if (changes === '') return;
-    const who = source === undefined ? 'expired' : `by ${source.kind} ${source.id}`;
+    const changes = source === undefined ? `${count.deleted} expired` : changesText(source, count);
+    if (changes === undefined) return;
     const key = `${table} ${source?.kind ?? ''}`;
     const limit = limits.get(key) ?? new LineLimit(tableBurst, tableIntervalMs);
     limits.set(key, limit);
     const heldBack = limit.pass(now());
     if (heldBack === undefined) return;
     const others = heldBack === 0 ? '' : ` (and ${heldBack} such changes before)`;
-    log.info(`table ${table}: ${changes} ${who}${others}`, { table, source: source?.kind, id: source?.id, ...count });
+    log.info(`table ${table}: ${changes}${others}`, { table, source: source?.kind, id: source?.id, ...count });
   });
 
   events.on('policy', (event) => log.info(policyText(event)));
@@ -37,12 +36,11 @@ export function logEvents({ events }: Engine, log: Log, now: () => number): void
   events.on('trouble', ({ error }) => log.error(error.message));
 }
 
-function countText(count: ChangeCount): string {
-  const { added, changed, deleted } = count;
-  return Object.entries({ added, changed, deleted })
-    .filter(([, number]) => number > 0)
-    .map(([what, number]) => `${number} ${what}`)
-    .join(', ');
+/** Undefined when nothing was changed. */
+function changesText({ kind, id }: Source, { added, changed, deleted }: ChangeCount): string | undefined {
+  const made = Object.entries({ added, changed, deleted }).filter(([, number]) => number > 0);
+  if (made.length === 0) return undefined;
+  return `${made.map(([what, number]) => `${number} ${what}`).join(', ')} by ${kind} ${id}`;
 }
 
 function policyText({ what, diff }: EngineEvents['policy'][0]): string {

@@ -18,7 +18,6 @@ export interface LineLogOptions {
 export class LineLog implements Log {
   /** Of each line by its text, in the order of their last use. */
   readonly #limits = new Map<string, LineLimit>();
-  #suppressed = 0;
 
   constructor(readonly options: LineLogOptions) {}
 
@@ -34,18 +33,10 @@ export class LineLog implements Log {
     this.#line('error', message, facts);
   }
 
-  /** Lines that were not written because they repeated. */
-  get suppressed(): number {
-    return this.#suppressed;
-  }
-
   #line(level: Level, message: string, facts: LogFacts = {}): void {
     const now = this.options.now();
     const heldBack = this.#limitOf(`${level} ${message}`).pass(now);
-    if (heldBack === undefined) {
-      this.#suppressed++;
-      return;
-    }
+    if (heldBack === undefined) return;
     const repeated = heldBack === 0 ? {} : { repeated: heldBack };
     const time = new Date(now).toISOString();
     this.options.write(
