@@ -4,7 +4,7 @@ import { PosternError } from '../errors.js';
 import { maxPayloadBytes } from './frame.js';
 import type { HybridClock } from './hybrid-clock.js';
 import { prefixKey } from './prefix-key.js';
-import type { EntryRegister, FlushRegister, Register, ValueRegister } from './register.js';
+import type { EntryRegister, FlushRegister, Register, Stamp, ValueRegister } from './register.js';
 import type { State } from './state.js';
 import type { Draft } from './store.js';
 
@@ -98,38 +98,48 @@ export function wordsBefore(draft: Draft, state: State): readonly Stamped[] {
 }
 
 /**
- * Takes words back, the last one first, as further wishes; what somebody else changed since is left as it is.
+ * Takes words back, the last one first, as further wishes; what somebody else said since stays as it is.
  * @param join joins a wish at once, so that the next one is worked out from what it leaves
  */
 export function takeBack(words: readonly Word[], state: State, join: (draft: Draft) => void): void {
-  // What is as it was before the words that remain to be taken back.
-  const undone = new Set<string>();
+  const stand = new Map<string, Stamp | undefined>();
   for (const { register, before } of words.toReversed()) {
-    for (const draft of undoOf(register, before, state, undone)) join(draft);
+    for (const draft of undoOf(register, before, state, stand)) join(draft);
   }
 }
 
-function undoOf(register: Stamped, before: readonly Stamped[], state: State, undone: Set<string>): Draft[] {
+/** @param stand stamps of the words for which those stand that were joined in their place; undefined: for none */
+function undoOf(
+  register: Stamped,
+  before: readonly Stamped[],
+  state: State,
+  stand: Map<string, Stamp | undefined>,
+): Draft[] {
+  /** Is this still the last word about its thing? Undefined: is nothing? */
+  const isLast = (about: Stamped, at: Stamp | undefined): boolean =>
+    (stand.has(keyOf(about)) ? stand.get(keyOf(about)) : lastStamp(about, state)) === at;
   if (register.kind === 'flush') {
     return before.flatMap((old) => {
-      if (old.kind !== 'entry') return [];
-      if (state.table(old.table)?.get(old.prefix) !== undefined && !undone.has(keyOf(old))) return [];
-      undone.add(keyOf(old));
+      if (old.kind !== 'entry' || !isLast(old, undefined)) return [];
+      stand.set(keyOf(old), old.at);
       return old.op === 'add' ? [{ ...old, op: 'add' as const }] : [];
     });
   }
+  if (!isLast(register, register.at)) return [];
   const [old] = before;
+  stand.set(keyOf(register), old?.at);
   if (register.kind === 'value') {
-    const { space, key, at } = register;
-    if (state.value(space, key)?.at !== at && !undone.has(keyOf(register))) return [];
-    undone.add(keyOf(register));
+    const { space, key } = register;
     return [old?.kind === 'value' ? old : { kind: 'value', space, key }];
   }
-  const { table, prefix, origin, at } = register;
-  if (state.table(table)?.get(prefix)?.at !== at && !undone.has(keyOf(register))) return [];
-  undone.add(keyOf(register));
+  const { table, prefix, origin } = register;
   if (old?.kind === 'entry' && old.op === 'add') return [{ ...old, op: 'add' }];
   return [{ kind: 'entry', op: 'delete', table, prefix, origin }];
+}
+
+function lastStamp(about: Stamped, state: State): Stamp | undefined {
+  if (about.kind === 'value') return state.value(about.space, about.key)?.at;
+  return about.kind === 'flush' ? undefined : state.table(about.table)?.get(about.prefix)?.at;
 }
 
 /** Brings words together again with what was known before; what a flush took goes with the flush. */

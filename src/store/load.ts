@@ -23,7 +23,7 @@ export interface Loaded {
   readonly damaged: readonly FileTrouble[];
   /** Files that a newer version wrote. */
   readonly newer: readonly FileTrouble[];
-  /** Words of requests that were not done, each with what was known before. */
+  /** Words of requests that were not done, each with what was known before, in their order. */
   readonly undone: readonly Word[];
   /** Something that was acknowledged may be missing. */
   readonly lossy: boolean;
@@ -94,7 +94,7 @@ class Loading {
       snapshotBytes: this.#snapshotBytes,
       damaged: this.#damaged,
       newer: this.#newer,
-      undone: [...this.#requests.values()].flat(),
+      undone: [...this.#requests.values()].flat().sort((a, b) => a.register.at - b.register.at),
       lossy: this.#lossy,
     };
   }

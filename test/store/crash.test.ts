@@ -152,3 +152,33 @@ test('what a crash left of a request is taken back for good, and what came later
   }
   await store.close();
 });
+
+test('requests that crashes left in old journals are not taken back once more', async () => {
+  const clock = new TestClock();
+  let disk = memoryDisk();
+  let store = await open(disk, clock);
+  await store.write([add('192.0.2.1', clock.wall + 60_000)]);
+  await store.request().write([remove('192.0.2.1')]);
+  disk = disk.afterCrash(0);
+  store = await open(disk, clock);
+  await store.write([remove('192.0.2.1')]);
+  await store.request().write([add('192.0.2.1')]);
+  const again = await open(disk.afterCrash(0), clock);
+  assert.deepEqual(inForce(again, clock), []);
+  await again.close();
+});
+
+test('two requests on the same entry that a crash left are both taken back', async () => {
+  const clock = new TestClock();
+  const disk = memoryDisk();
+  const store = await open(disk, clock);
+  await store.write([add('192.0.2.1', clock.wall + 60_000)]);
+  const [a, b] = [store.request(), store.request()];
+  await a.write([remove('192.0.2.1')]);
+  await b.write([add('192.0.2.1'), add('192.0.2.2')]);
+  await a.write([add('192.0.2.2', clock.wall + 90_000)]);
+  const again = await open(disk.afterCrash(0), clock);
+  assert.deepEqual(inForce(again, clock), ['192.0.2.1 +60s']);
+  await again.close();
+  await store.close();
+});
