@@ -46,6 +46,8 @@ export interface ApiParts {
   readonly startedAt: number;
   /** Applies the policy file as it is now and brings the services to it. */
   reload(options: ApplyOptions): Promise<ApplyResult>;
+  /** Tries a packet, in one line, on a copy of the host; with the policy of this text, or the one in force. */
+  why?(packet: string, policy?: string): Promise<object>;
   services(): readonly ServiceView[];
   /** Absent without a state directory. */
   store?(): StoreStatus;

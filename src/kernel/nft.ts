@@ -28,6 +28,8 @@ export interface Nft {
   version(): Promise<string>;
   /** A table as nft prints it for people, without elements. */
   show(table: TableName, options: { readonly counters: boolean }): Promise<string>;
+  /** A table with its elements, as text that nft mostly takes again. */
+  copy(table: TableName): Promise<string>;
 }
 
 /** Family and name of a table. */
@@ -43,6 +45,7 @@ export function openNft(options: NftOptions = {}): Nft {
     check: async (lines) => void (await run(['-c', '-f', '-'], lines)),
     list: async () => readListing(await run(['-j', '-t', 'list', 'ruleset'], [])),
     version: async () => /v?(\d+(?:\.\d+)+)/.exec(await run(['--version'], []))?.[1] ?? 'of an unknown version',
+    copy: (table) => run(['list', 'table', table.family, table.name], []),
     show: (table, { counters }) => {
       const words = ['-t', 'list', 'table', table.family, table.name];
       return run(counters ? words : ['-s', ...words], []);

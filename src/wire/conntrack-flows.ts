@@ -184,3 +184,11 @@ function readTuple(tuple: Buffer): FlowTuple {
     destinationPort: proto.get(PROTO.DESTINATION_PORT)?.readUInt16BE(0) ?? 0,
   };
 }
+
+/** Asks for the entry that a packet with this tuple belongs to, in either direction; refused with ENOENT without one. */
+export function writeFlowLookup(writer: MessageWriter, seq: number, protocol: number, tuple: FlowTuple): void {
+  writer.begin(GET, FLAG.REQUEST, seq);
+  writeNfgenmsg(writer, tuple.source.family === 4 ? NFPROTO.ip : NFPROTO.ip6);
+  writeTuple(writer, ENTRY.TUPLE_ORIG, protocol, tuple);
+  writer.end();
+}

@@ -10,6 +10,7 @@ import { policyRoutes } from './policy.js';
 import { rateRoutes } from './rates.js';
 import { statusRoutes } from './status.js';
 import { tableRoutes } from './tables.js';
+import { whyRoutes } from './why.js';
 
 export const allRoutes: readonly Routes[] = [
   statusRoutes,
@@ -18,6 +19,7 @@ export const allRoutes: readonly Routes[] = [
   accountRoutes,
   rateRoutes,
   policyRoutes,
+  whyRoutes,
   eventRoutes,
   metricsRoutes,
   pageRoutes,

@@ -5,10 +5,11 @@ import type { ApiParts } from '../../api/api.js';
 import { openSocket } from '../../api/listen.js';
 import { claimSocket } from '../../api/unix-socket.js';
 import type { ApplyOptions, ApplyResult } from '../../engine/policy-control.js';
+import { PosternError } from '../../errors.js';
 import { enterNamespace } from '../../kernel/netns.js';
 import { pftabled } from '../../services/pftabled/service.js';
 import type { Log, ServiceKind } from '../../services/service.js';
-import { readPolicyFile } from '../policy-file.js';
+import { compileText, readPolicyFile } from '../policy-file.js';
 import { packageVersion } from '../version.js';
 import { apiListeners } from './api-listeners.js';
 import { Closers } from './closers.js';
@@ -104,6 +105,14 @@ function attach({ engine, store }: Ground, { log, startedAt, socket, onStop }: S
     now: Date.now,
     startedAt,
     reload,
+    why: async (packet, text) => {
+      const { current } = engine.policy;
+      if (current === undefined) throw new PosternError('not-found', 'no policy is in force yet');
+      const { askWhy } = await import('../live-why.js');
+      const { manifest } = current.plan;
+      const compiled = text === undefined ? current : compileText({ file: current.source.file, text }, manifest);
+      return askWhy({ compiled, loaded: manifest, line: packet });
+    },
     services: () => [...services.views(), ...listeners.views()],
     store: () => store.status(),
   };
