@@ -10,7 +10,7 @@ const netlink = { destroy: true, updateTimeout: false, resetElements: true, filt
 
 function nftThat(check: Nft['check']): Nft {
   const never = () => assert.fail('the probe changes nothing');
-  return { load: never, show: never, list: never, check, version: async () => '0.9.3' };
+  return { load: never, show: never, copy: never, list: never, check, version: async () => '0.9.3' };
 }
 
 test('the probe tries everything on this kernel and changes nothing', async (t) => {
