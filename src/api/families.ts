@@ -9,7 +9,7 @@ import type { StoreStatus } from '../store/store.js';
 type Samples = MetricFamily['samples'];
 
 export function engineFamilies(metrics: EngineMetrics, tables: readonly TableSummary[]): MetricFamily[] {
-  const { fills, changes, expired, full, drift, policy } = metrics;
+  const { fills, changes, expired, full, overflows, drift, policy } = metrics;
   const setLabels = ({ table, tier, family }: (typeof fills)[number]) => ({ table, tier, family: `ipv${family}` });
   const byTable = (counts: typeof expired): Samples =>
     counts.map(({ table, count }) => ({ labels: { table }, value: count }));
@@ -43,6 +43,15 @@ export function engineFamilies(metrics: EngineMetrics, tables: readonly TableSum
     ),
     counter('postern_table_expired_total', 'Entries whose time ran out.', ['table'], byTable(expired)),
     counter('postern_table_full_total', 'Requests that found the table full.', ['table'], byTable(full)),
+    counter(
+      'postern_table_overflow_packets_total',
+      'Packets whose address a rule could not add, because the table was full.',
+      ['table', 'family'],
+      overflows.map(({ table, family, packets }) => ({
+        labels: { table, family: `ipv${family}` },
+        value: Number(packets),
+      })),
+    ),
     single('counter', 'postern_drift_found_total', 'Changes by others to what is ours.', drift.found),
     single('counter', 'postern_drift_repaired_total', 'Such changes that were repaired.', drift.repaired),
     single('counter', 'postern_drift_failed_total', 'Such changes that could not be repaired.', drift.failed),

@@ -103,8 +103,8 @@ class KernelEngine implements Engine {
       expire: (table) => this.#expire(table),
       trouble: (error) => this.#trouble(error),
     });
-    this.tables = new LiveTables({ tables, writer, reader: this.#reader, clock, events });
-    this.accounts = new LiveAccounts({ kernel, clock, ...pick(options, 'seriesPerAccount') });
+    this.tables = new LiveTables({ tables, writer, reader: this.#reader, gate, clock, events });
+    this.accounts = new LiveAccounts({ kernel, clock, gate, ...pick(options, 'seriesPerAccount') });
     this.#interfaces = new InterfaceSets({
       kernel,
       committer: this.#committer,
@@ -131,7 +131,7 @@ class KernelEngine implements Engine {
       settled: () => this.#settled(),
     });
     const notice = async () => {
-      for (const table of [...tables.values()]) await this.#reader.notice(table, noticeMs);
+      for (const table of [...tables.values()]) await gate.pass(() => this.#reader.notice(table, noticeMs));
     };
     this.#noticing = new Periodic(clock, noticeMs, notice, (error) => this.#trouble(error));
     if (options.repairs !== false) this.#drift = this.#driftWatch();
@@ -167,7 +167,24 @@ class KernelEngine implements Engine {
 
   async metrics(): Promise<EngineMetrics> {
     await this.tables.list();
-    return this.#counters.metrics(this.#policyTables.tables.values(), this.policy.metrics);
+    const overflows = await this.#overflows();
+    return this.#counters.metrics(this.#policyTables.tables.values(), { policy: this.policy.metrics, overflows });
+  }
+
+  /** While a load runs, the indexes aren't sure: it lets this wait. */
+  #overflows(): Promise<EngineMetrics['overflows']> {
+    return this.#gate.pass(async () => {
+      const overflows = this.policy.manifest.objects.flatMap(({ role }, index) =>
+        role.kind === 'overflow' && role.of.kind === 'table'
+          ? [{ index, table: role.of.table, family: role.of.family }]
+          : [],
+      );
+      const read = overflows.map(async ({ index, table, family }) => {
+        const { packets = 0n } = await this.options.kernel.object(index);
+        return { table, family, packets };
+      });
+      return Promise.all(read);
+    });
   }
 
   /** Entries that only the kernel knows become entries of the tables, which from then on say what the kernel holds. */

@@ -33,13 +33,17 @@ export class EngineCounters {
     this.#drift.repairMs += repairMs;
   }
 
-  metrics(tables: Iterable<LiveTable>, policy: EngineMetrics['policy']): EngineMetrics {
+  metrics(
+    tables: Iterable<LiveTable>,
+    { policy, overflows }: Pick<EngineMetrics, 'policy' | 'overflows'>,
+  ): EngineMetrics {
     const counted = (counts: ReadonlyMap<string, number>) => Array.from(counts, ([table, count]) => ({ table, count }));
     return {
       fills: [...tables].flatMap(fillsOf),
       changes: [...this.#changes.values()].map((change) => ({ ...change })),
       expired: counted(this.#expired),
       full: counted(this.#full),
+      overflows,
       drift: { ...this.#drift },
       policy,
     };

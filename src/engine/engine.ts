@@ -48,6 +48,8 @@ export interface EngineMetrics {
   }[];
   /** Entries that have expired, by table. */
   readonly expired: readonly { readonly table: string; readonly count: number }[];
+  /** Packets whose address a rule could not add, because the table was full. */
+  readonly overflows: readonly { readonly table: string; readonly family: Family; readonly packets: bigint }[];
   /** Requests that found a table full, by table. */
   readonly full: readonly { readonly table: string; readonly count: number }[];
   readonly drift: {

@@ -26,10 +26,12 @@ import type {
 } from './accounts.js';
 import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
+import type { Gate } from './gate.js';
 
 export interface LiveAccountsOptions {
   readonly kernel: Pick<Kernel, 'dump' | 'object' | 'get' | 'change'>;
   readonly clock: Clock;
+  readonly gate: Gate;
   /** Bound on addresses of one account in metrics. */
   readonly seriesPerAccount?: number;
 }
@@ -47,12 +49,12 @@ interface LiveAccount {
   /** Where the kernel can't zero a set: what was counted up to the last flush. */
   flushed: { readonly sheet: Sheet; readonly overflow: Count } | undefined;
   flushedAt: number;
-  /** Reading and flushing come one after the other. */
-  turn: Promise<unknown>;
 }
 
 export class LiveAccounts implements Accounts {
   #accounts = new Map<string, LiveAccount>();
+  /** By account: reading and flushing come one after the other. */
+  readonly #turns = new Map<string, Promise<unknown>>();
   #series: { readonly at: number; readonly series: Promise<readonly AccountSeries[]> } | undefined;
 
   constructor(private readonly options: LiveAccountsOptions) {}
@@ -69,7 +71,6 @@ export class LiveAccounts implements Accounts {
         totals: known?.totals ?? new AccountTotals(plan.name, seriesPerAccount, plan.size),
         flushed: known?.flushed,
         flushedAt: known?.flushedAt ?? clock.steady(),
-        turn: known?.turn ?? Promise.resolve(),
       });
     }
     this.#accounts = next;
@@ -193,12 +194,24 @@ export class LiveAccounts implements Accounts {
     });
   }
 
+  /** While a load runs, it isn't sure where an account counts: that comes first. */
   async #alone<T>(name: string, work: (account: LiveAccount) => Promise<T>): Promise<T> {
-    const account = this.#accounts.get(name);
-    if (account === undefined) throw this.#unknown(name);
-    const own = account.turn.then(() => work(account));
-    account.turn = own.catch(() => {});
-    return own;
+    if (!this.#accounts.has(name)) throw this.#unknown(name);
+    const before = this.#turns.get(name) ?? Promise.resolve();
+    const own = before.then(() =>
+      this.options.gate.pass(() => {
+        const account = this.#accounts.get(name);
+        if (account === undefined) throw this.#unknown(name);
+        return work(account);
+      }),
+    );
+    const settled = own.catch(() => {});
+    this.#turns.set(name, settled);
+    try {
+      return await own;
+    } finally {
+      if (this.#turns.get(name) === settled) this.#turns.delete(name);
+    }
   }
 
   #unknown(name: string): PosternError {

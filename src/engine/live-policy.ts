@@ -90,8 +90,11 @@ export class LivePolicy implements PolicyControl {
           compiled: undefined,
         };
       }
-      await this.#change(compiled, { known: false });
+      const diff = await this.#change(compiled, { known: false });
       await this.options.settled();
+      if (kept?.trialOver == null) return;
+      this.#counts.rolledBack++;
+      this.options.events.emit('policy', { what: 'rolled-back', diff });
     });
   }
 

@@ -9,6 +9,7 @@ import type { EngineEvents } from './engine.js';
 import type { LiveTable } from './entries/live-table.js';
 import type { TableChange } from './entries/table-change.js';
 import { livePart, type Terms } from './entries/terms.js';
+import type { Gate } from './gate.js';
 import { replacement, type Wish } from './replace.js';
 import { addLive, deleteLive, type Outcome, Tally, termsReader } from './requests.js';
 import type { TableReader } from './table-reader.js';
@@ -19,6 +20,7 @@ export interface LiveTablesOptions {
   readonly tables: ReadonlyMap<string, LiveTable>;
   readonly writer: TableWriter;
   readonly reader: TableReader;
+  readonly gate: Gate;
   readonly clock: Clock;
   readonly events: EventEmitter<EngineEvents>;
 }
@@ -35,7 +37,7 @@ export class LiveTables implements Tables {
 
   async list(): Promise<TableSummary[]> {
     const { tables, reader } = this.options;
-    await Promise.all([...tables.values()].map((table) => reader.notice(table, summaryAgeMs)));
+    await this.#reading(() => Promise.all([...tables.values()].map((table) => reader.notice(table, summaryAgeMs))));
     return [...tables.values()].map(({ plan, entries }) => ({
       name: plan.name,
       ...(plan.timeoutMs !== undefined && { timeoutMs: plan.timeoutMs }),
@@ -59,7 +61,7 @@ export class LiveTables implements Tables {
   async delete(name: string, prefixes: readonly Prefix[], source: Source): Promise<ChangeCount> {
     const table = this.#table(name);
     // Without a pause where none is needed: requests take effect in the order of the calls.
-    if (table.rules.adds) await this.options.reader.noticeHosts(table, prefixes);
+    if (table.rules.adds) await this.#reading(() => this.options.reader.noticeHosts(table, prefixes));
     const { steady } = this.#now();
     return this.#each(table, source, prefixes, (change, prefix) => deleteLive(change, prefix, steady));
   }
@@ -71,7 +73,7 @@ export class LiveTables implements Tables {
       const now = this.#now();
       const termsOf = termsReader(table, source, now, request);
       for (const entry of entries) termsOf(entry);
-      await this.options.reader.notice(table, 0);
+      await this.#reading(() => this.options.reader.notice(table, 0));
       const wishes = await replacement(table, { items: entries, termsOf, owns: isLive });
       return this.#perform(table, source, wishes, (change, { prefix, terms }: Wish) => {
         if (isLater(change, prefix, request)) return 'unchanged';
@@ -87,7 +89,7 @@ export class LiveTables implements Tables {
     const request = this.#nextRequest();
     return this.#alone(table, async () => {
       const { steady } = this.#now();
-      await this.options.reader.notice(table, 0);
+      await this.#reading(() => this.options.reader.notice(table, 0));
       const wishes = await replacement<Entry>(table, { items: [], termsOf: noTerms, owns: isLive });
       const step = (change: TableChange, { prefix }: Wish) =>
         isLater(change, prefix, request) ? 'unchanged' : deleteLive(change, prefix, steady);
@@ -97,11 +99,16 @@ export class LiveTables implements Tables {
   }
 
   async show(name: string): Promise<Iterable<EntryView>> {
-    return this.options.reader.show(this.#table(name));
+    return this.#reading(() => this.options.reader.show(this.#table(name)));
   }
 
   async test(name: string, address: Address): Promise<TestResult> {
-    return this.options.reader.test(this.#table(name), address);
+    return this.#reading(() => this.options.reader.test(this.#table(name), address));
+  }
+
+  /** While a load runs, it isn't sure which set is a table's: that comes first. */
+  #reading<T>(read: () => Promise<T>): Promise<T> {
+    return this.options.gate.pass(read);
   }
 
   /** The hot path: mostly one entry. */

@@ -255,3 +255,36 @@ test('a damaged state file is set aside with a word, and the kernel taken as it 
   assert.deepEqual((await readdir(stateFolder)).sort(), ['engine.json', 'engine.json.damaged']);
   assert.equal(JSON.parse(await readFile(join(stateFolder, 'engine.json'), 'utf8')).format, 1);
 });
+
+test('reads and changes wait while a load runs, and meet the new sets after it', async () => {
+  const { engine, kernel } = await bench(policy);
+  await engine.tables.add('ban', entries('203.0.113.1'), source);
+  const load = kernel.load.bind(kernel);
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  kernel.load = async (...args) => {
+    await load(...args);
+    await held;
+  };
+  const more = policy.replace('  ban:', '  aaa: {}\n  ban:');
+  const applying = engine.policy.apply(text(more));
+  await settle();
+  const order: string[] = [];
+  const noting = <T>(what: string, work: Promise<T>) =>
+    work.then((result) => {
+      order.push(what);
+      return result;
+    });
+  const shown = noting('shown', engine.tables.show('ban'));
+  const added = noting('added', engine.tables.add('ban', entries('203.0.113.2'), source));
+  await settle();
+  assert.deepEqual(order, []);
+  release();
+  await noting('applied', applying);
+  await added;
+  assert.equal(words(await shown)[0], '203.0.113.1');
+  assert.deepEqual(await elementsOf(kernel, engine, 'ban'), ['hosts 203.0.113.1 3600s', 'hosts 203.0.113.2 3600s']);
+  assert.deepEqual(await elementsOf(kernel, engine, 'aaa'), []);
+});

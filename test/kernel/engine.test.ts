@@ -82,6 +82,8 @@ for (const [what, command] of [
   test(`after ${what} everything is back within a second`, async (t) => {
     const made = await fresh(t);
     await made.engine.tables.add('ban', ourBans, source);
+    // The device's link-local address comes when its link is there.
+    await until('all networks', async () => (await ruleset(made.firewall)).includes('fe80::/64'));
     const before = await ruleset(made.firewall);
     const bans = await elementsOf(made.kernel, made.engine, 'ban');
     const event = repaired(made);

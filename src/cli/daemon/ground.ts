@@ -5,6 +5,7 @@ import { createEngine } from '../../engine/create.js';
 import type { Engine } from '../../engine/engine.js';
 import type { PolicyText } from '../../engine/policy-control.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { openLinks } from '../../kernel/links.js';
 import { openKernel } from '../../kernel/open.js';
 import { AuditLog } from '../../store/audit-log.js';
 import type { Store } from '../../store/store.js';
@@ -42,6 +43,7 @@ export async function openGround({ stateFolder, readPolicy, notify, onStop }: Gr
     stateFolder,
     readPolicy: async () => readPolicy(),
     compile: async (source, previous) => compileText(source, previous),
+    openLinks: (changed) => openLinks({ changed }),
   });
   onStop(() => engine.stop());
   return { store, kernel, engine };
