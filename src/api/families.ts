@@ -9,7 +9,7 @@ import type { StoreStatus } from '../store/store.js';
 type Samples = MetricFamily['samples'];
 
 export function engineFamilies(metrics: EngineMetrics, tables: readonly TableSummary[]): MetricFamily[] {
-  const { fills, changes, expired, full, overflows, drift, policy } = metrics;
+  const { fills, changes, expired, full, overflows, drift, missingDevices, policy } = metrics;
   const setLabels = ({ table, tier, family }: (typeof fills)[number]) => ({ table, tier, family: `ipv${family}` });
   const byTable = (counts: typeof expired): Samples =>
     counts.map(({ table, count }) => ({ labels: { table }, value: count }));
@@ -60,6 +60,12 @@ export function engineFamilies(metrics: EngineMetrics, tables: readonly TableSum
       'postern_drift_repair_seconds_total',
       'Time from the first sign of a change to its repair.',
       drift.repairMs / 1000,
+    ),
+    gauge(
+      'postern_ingress_device_missing',
+      'Devices that traps at ingress are for, and that are not there.',
+      ['device'],
+      missingDevices.map((device) => ({ labels: { device }, value: 1 })),
     ),
     single('counter', 'postern_policy_applied_total', 'Policies applied.', policy.applied),
     single('counter', 'postern_policy_failed_total', 'Policies that could not be applied.', policy.failed),

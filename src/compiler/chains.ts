@@ -7,7 +7,15 @@ import type { BaseChainName, Chain, Position } from '../policy/ast.js';
 import { refuse } from './draft/draft.js';
 import { originOf } from './draft/origin.js';
 import type { ChainDraft } from './draft/ruleset.js';
-import { compileFragmentRule, compileNotrackRule, compileUntracked, hasFragment, hasNotrack } from './elsewhere.js';
+import {
+  compileFragmentRule,
+  compileNotrackRule,
+  compileRawRule,
+  compileUntracked,
+  hasFragment,
+  hasNotrack,
+  rawWord,
+} from './elsewhere.js';
 import { baseNames, bases, filterHooks, isSameInHooks, misfit } from './hooks.js';
 import { badFlagsLine, type FilterHook, hygieneLines, invalidLine, stateLine } from './hygiene.js';
 import { ruleOf } from './line.js';
@@ -149,8 +157,9 @@ export class ChainCompiler {
   }
 
   #rules(rule: KnownRule, hooks: readonly Hook[], standing: Standing): CompiledRule {
-    if (!hasFragment(rule) && !hasNotrack(rule)) return compileRule(this.compiler, rule, standing);
-    const word = hasFragment(rule) ? 'fragment' : 'notrack';
+    const raw = rawWord(rule, this.compiler.words);
+    if (!hasFragment(rule) && !hasNotrack(rule) && raw === undefined) return compileRule(this.compiler, rule, standing);
+    const word = raw ?? (hasFragment(rule) ? 'fragment' : 'notrack');
     const chain = this.compiler.draft.policy.chains.get(rule.chain);
     if (chain === undefined || chain.kind === 'user') {
       return refuse(
@@ -158,6 +167,10 @@ export class ChainCompiler {
         `${word} works before conntrack, where no rule can jump from`,
         'write the rule in a base chain',
       );
+    }
+    if (raw !== undefined) {
+      for (const hook of hooks) compileRawRule(this.compiler, rule, hook, raw);
+      return { rules: [] };
     }
     const all = hooksOf(chain).filter((hook) => misfit(rule.ast, hook, this.compiler.words) === undefined);
     // A rule of several hooks goes there once.

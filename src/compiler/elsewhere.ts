@@ -4,6 +4,7 @@
  */
 
 import { type ActionFragment, does } from '../extensions/fragment.js';
+import type { Words } from '../extensions/registry.js';
 import { fib, match, notrack } from '../nft/build.js';
 import type { BaseChain, Hook, Statement } from '../nft/model.js';
 import type { Action, Match } from '../policy/ast.js';
@@ -74,6 +75,35 @@ export function compileNotrackRule(compiler: RuleCompiler, known: KnownRule, hoo
   if (outgoing.length > 0) put('output', standingIn('output', `raw_out_${known.chain}`));
 }
 
+/** The word of a rule that works only before conntrack or behind the translation of addresses. */
+export function rawWord({ ast }: KnownRule, words: Words): string | undefined {
+  const action = ast.actions.find((candidate) => candidate.action === 'extension' && words.action(candidate.name).raw);
+  return action?.action === 'extension' ? action.name : undefined;
+}
+
+/** Packets are sent by the route of where they go to behind this chain. */
+const routeChain: BaseChain = { type: 'route', hook: 'output', priority: -300, policy: 'accept' };
+/** Behind the translation of addresses, at 100. */
+const lastChain: BaseChain = { type: 'filter', hook: 'postrouting', priority: 300, policy: 'accept' };
+
+/** Puts a whole rule where its word works. */
+export function compileRawRule(compiler: RuleCompiler, known: KnownRule, hook: Hook, word: string): void {
+  const place = hook === 'output' || hook === 'postrouting' ? hook : 'prerouting';
+  if (place !== 'postrouting') {
+    refuseWords(known, place === 'output' ? unknownRaw : unknownArriving, 'of a packet before conntrack has seen it');
+  }
+  const odd = known.ast.actions.find(({ action }) => !['extension', 'count', 'log', 'account'].includes(action));
+  if (odd !== undefined) refuse(odd.at, `${odd.action} can't stand with ${word}`, 'write a rule of its own for it');
+  const { rules } = compileRule(compiler, known, standingIn(place, `raw_${known.chain}`));
+  const [name, base] =
+    place === 'prerouting'
+      ? ['raw_prerouting', rawChain(place)]
+      : place === 'output'
+        ? ['raw_route', routeChain]
+        : ['raw_postrouting', lastChain];
+  compiler.draft.ruleset.chain(name, name, base).rules.push(...rules);
+}
+
 export const otherActions = (actions: readonly Action[]): Action[] =>
   actions.filter(({ action }) => action !== 'notrack');
 
@@ -93,7 +123,7 @@ function preroutingStanding(stem: string, hooks: readonly Hook[]): Standing {
   return { ...standingIn('prerouting', stem), guard };
 }
 
-const standingIn = (place: 'prerouting' | 'output', stem: string): Standing => ({
+const standingIn = (place: 'prerouting' | 'output' | 'postrouting', stem: string): Standing => ({
   family: 'inet',
   places: [place],
   hooks: [place],

@@ -1,5 +1,6 @@
 /** The compiler's side of `Ground` and `Site`: what a word asks for goes into the draft. */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Line } from '../extensions/fragment.js';
 import type { Duty, MarkField } from '../extensions/roles.js';
 import type { Ground, ObjectRequest, RuleFacts, SetRequest, Site, TableSets } from '../extensions/site.js';
@@ -52,6 +53,18 @@ export class CompilerGround implements Ground {
     chain.rules.push(...lines.map((line) => ruleOf(line, originOf(this.at))));
   }
 
+  sharedBaseChain(name: string, base: BaseChain, lines: readonly Line[], table: TableFamily = 'inet'): void {
+    const chain = this.draft.ruleset.chain(name, `shared ${name}`, base, table);
+    for (const { statements } of lines.map((line) => ruleOf(line, originOf(this.at)))) {
+      if (chain.rules.some((rule) => isDeepStrictEqual(rule.statements, statements))) continue;
+      chain.rules.push({ statements, origin: originOf(this.at) });
+    }
+  }
+
+  numberOf(kind: string, thing: string): number {
+    return this.draft.numberOf(kind, thing);
+  }
+
   table(name: string): TableSets {
     return tableSets(this.draft, name, this.at);
   }
@@ -70,7 +83,7 @@ export class CompilerGround implements Ground {
   }
 
   duty(duty: Duty): void {
-    this.draft.duties.push(duty);
+    if (!this.draft.duties.some((known) => isDeepStrictEqual(known, duty))) this.draft.duties.push(duty);
   }
 
   defragment(): void {

@@ -168,7 +168,11 @@ class KernelEngine implements Engine {
   async metrics(): Promise<EngineMetrics> {
     await this.tables.list();
     const overflows = await this.#overflows();
-    return this.#counters.metrics(this.#policyTables.tables.values(), { policy: this.policy.metrics, overflows });
+    return this.#counters.metrics(this.#policyTables.tables.values(), {
+      policy: this.policy.metrics,
+      overflows,
+      missingDevices: this.#interfaces.missing(),
+    });
   }
 
   /** While a load runs, the indexes aren't sure: it lets this wait. */

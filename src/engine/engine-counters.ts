@@ -35,7 +35,7 @@ export class EngineCounters {
 
   metrics(
     tables: Iterable<LiveTable>,
-    { policy, overflows }: Pick<EngineMetrics, 'policy' | 'overflows'>,
+    { policy, overflows, missingDevices }: Pick<EngineMetrics, 'policy' | 'overflows' | 'missingDevices'>,
   ): EngineMetrics {
     const counted = (counts: ReadonlyMap<string, number>) => Array.from(counts, ([table, count]) => ({ table, count }));
     return {
@@ -45,6 +45,7 @@ export class EngineCounters {
       full: counted(this.#full),
       overflows,
       drift: { ...this.#drift },
+      missingDevices,
       policy,
     };
   }

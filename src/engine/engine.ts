@@ -59,6 +59,8 @@ export interface EngineMetrics {
     /** Of all repairs together. */
     readonly repairMs: number;
   };
+  /** Devices that traps at ingress are for, and that are not there. */
+  readonly missingDevices: readonly string[];
   readonly policy: {
     readonly applied: number;
     readonly failed: number;

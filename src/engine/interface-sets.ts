@@ -1,4 +1,4 @@
-/** The sets of `lan:network` and `lan:address`: kept as the host's devices are. */
+/** The sets of `lan:network` and `lan:address`, and the MACs of devices: kept as the host's devices are. */
 
 import type { Manifest, SetRole } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
@@ -11,6 +11,7 @@ import type { Element } from '../nft/model.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
 import type { Committer } from '../store/committer.js';
+import { type DeviceMacsRole, deviceMacs, macChanges, macElements, missingDevices } from './device-macs.js';
 import { addElement, deleteElement, elementRange, rangeExpression, type Tier } from './entries/element.js';
 import type { Gate } from './gate.js';
 import { setNames } from './policy-tables.js';
@@ -33,9 +34,19 @@ interface InterfaceSet {
   readonly size: number;
 }
 
+interface MacSet {
+  readonly set: SetIndex;
+  readonly role: DeviceMacsRole;
+  /** What was written last, to write only what is new. */
+  written: string;
+}
+
 export class InterfaceSets {
   #links: Awaited<ReturnType<OpenLinks>> | undefined;
   #sets: readonly InterfaceSet[] = [];
+  #macs: readonly MacSet[] = [];
+  /** Devices whose absence was told. */
+  #missing: readonly string[] = [];
   #turn: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: InterfaceSetsOptions) {}
@@ -55,6 +66,9 @@ export class InterfaceSets {
     this.#sets = manifest.sets.flatMap(({ role, size }, set) =>
       role.kind === 'interface' ? [{ set, role, size }] : [],
     );
+    this.#macs = manifest.sets.flatMap(({ role }, set) =>
+      role.kind === 'device-macs' ? [{ set, role, written: '' }] : [],
+    );
   }
 
   /** Contents for sets that aren't in the kernel yet. */
@@ -62,7 +76,9 @@ export class InterfaceSets {
     const contents = new Map<string, Element[]>();
     for (const [index, name] of setNames(manifest).entries()) {
       const { role, size } = manifest.sets[index]!;
-      if (role.kind !== 'interface' || presence.sets.has(name)) continue;
+      if (presence.sets.has(name)) continue;
+      if (role.kind === 'device-macs') contents.set(name, macElements(deviceMacs(role, this.#now())));
+      if (role.kind !== 'interface') continue;
       const ranges = this.#wanted({ set: index, role, size });
       if (ranges.length > 0)
         contents.set(
@@ -84,6 +100,8 @@ export class InterfaceSets {
   async #update(): Promise<void> {
     const { kernel, committer } = this.options;
     if (this.#links === undefined) return;
+    for (const macs of this.#macs) await this.#updateMacs(macs);
+    this.#tellMissing();
     for (const interfaceSet of this.#sets) {
       const { set, role } = interfaceSet;
       const tier: Tier = role.part === 'network' ? 'prefixes' : 'hosts';
@@ -99,6 +117,35 @@ export class InterfaceSets {
       );
       if (deletes.length + adds.length > 0) await committer.commit([], [...deletes, ...adds]);
     }
+  }
+
+  async #updateMacs(macs: MacSet): Promise<void> {
+    const wanted = deviceMacs(macs.role, this.#now());
+    const text = JSON.stringify(macElements(wanted));
+    const held = (await this.options.kernel.dump(macs.set)).length;
+    if (text === macs.written && held === wanted.size) return;
+    await this.options.committer.commit([], macChanges(macs.set, wanted));
+    macs.written = text;
+  }
+
+  #tellMissing(): void {
+    const missing = this.missing();
+    for (const device of missing) {
+      if (this.#missing.includes(device)) continue;
+      const message = `${device} isn't there or has no MAC: nothing is answered at its ingress until it has`;
+      this.options.trouble(new PosternError('not-found', message));
+    }
+    this.#missing = missing;
+  }
+
+  /** Devices that traps at ingress are for, and that are not there. */
+  missing(): readonly string[] {
+    if (this.#links === undefined) return [];
+    return [...new Set(this.#macs.flatMap(({ role }) => missingDevices(role, this.#now())))];
+  }
+
+  #now(): ReadonlyMap<string, Link> {
+    return this.#links?.current() ?? new Map();
   }
 
   #wanted({ role, size }: InterfaceSet): AddressRange[] {

@@ -42,6 +42,11 @@ export interface MatchCompiler<Spec = unknown> extends Standing<Spec> {
 /** A word of `do:`. */
 export interface ActionCompiler<Spec = unknown> extends Standing<Spec> {
   readonly word: ActionWord;
+  /**
+   * It works before connections are tracked or after addresses are translated, where no rule can jump from: the whole
+   * rule is put there.
+   */
+  readonly raw?: true;
   compile(spec: Spec, site: Site): ActionFragment;
 }
 

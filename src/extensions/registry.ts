@@ -2,11 +2,36 @@
 
 import type { Vocabulary } from '../policy/vocabulary.js';
 import { account } from './account.js';
+import { chaos } from './chaos.js';
+import { checksum } from './checksum.js';
+import { delude } from './delude.js';
+import { dhcpmac } from './dhcpmac.js';
+import { echo } from './echo.js';
 import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from './extension.js';
+import { ipmark } from './ipmark.js';
 import { pknock } from './pknock.js';
+import { rawdnat, rawsnat } from './raw-nat.js';
+import { steal } from './steal.js';
 import { sysrq } from './sysrq.js';
+import { tarpit } from './tarpit.js';
+import { tee } from './tee.js';
 
-export const extensions: readonly Extension[] = [account, pknock, sysrq];
+export const extensions: readonly Extension[] = [
+  account,
+  chaos,
+  checksum,
+  delude,
+  dhcpmac,
+  echo,
+  ipmark,
+  pknock,
+  rawdnat,
+  rawsnat,
+  steal,
+  sysrq,
+  tarpit,
+  tee,
+];
 
 /** The words of the extensions, for `parsePolicy`. */
 export function vocabularyOf(from: readonly Extension[]): Vocabulary {

@@ -22,6 +22,8 @@ export type SetRole =
       readonly part: 'network' | 'address';
       readonly family: Family;
     }
+  /** The MAC of each device that answers at ingress, kept by the link watcher: a map from its name. */
+  | { readonly kind: 'device-macs'; readonly devices: readonly string[] }
   /** What a rule remembers, by the rule's id: `flush` of a log's set lets it speak again. */
   | { readonly kind: 'rule'; readonly rule: string; readonly word: 'log' | 'limit' | 'conns'; readonly family?: Family }
   /** State of an extension's own. */

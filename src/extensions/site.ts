@@ -12,7 +12,7 @@ import type {
   TableFamily,
   Verdict,
 } from '../nft/model.js';
-import type { Policy, Position } from '../policy/ast.js';
+import type { Policy, Rule as PolicyRule, Position } from '../policy/ast.js';
 import type { Place } from '../policy/vocabulary.js';
 import type { Line } from './fragment.js';
 import type { Duty, MarkField, ObjectRole, SetRole } from './roles.js';
@@ -68,6 +68,10 @@ export interface Ground {
   sharedChain(name: string, lines: readonly Line[], table?: TableFamily): string;
   /** Adds rules to a base chain of its own elsewhere: another hook or another table. Priority as in nft(8). */
   baseChain(purpose: string, base: BaseChain, lines: readonly Line[], table?: TableFamily): void;
+  /** Adds rules to a base chain for everyone who uses the same thing; rules that are there already aren't added again. */
+  sharedBaseChain(name: string, base: BaseChain, lines: readonly Line[], table?: TableFamily): void;
+  /** A number from 1 that tells a thing from the others of its kind in this compilation. */
+  numberOf(kind: string, thing: string): number;
   /** The sets of a policy table. @throws when the policy has no such table: the reader has checked it. */
   table(name: string): TableSets;
   /** Bits of a mark that nothing else in the policy uses; the same owner gets the same bits. */
@@ -94,6 +98,8 @@ export interface Site extends Ground {
   /** The hooks in which the rule runs. */
   readonly hooks: readonly Hook[];
   readonly rule: RuleFacts;
+  /** The rule as it was read. */
+  readonly ast: PolicyRule;
   /** Packets of known connections are accepted above: the rule sees first packets only. */
   readonly belowStateRule: boolean;
 }

@@ -155,7 +155,13 @@ export function assertChange(target: SetTarget, change: ElementChange): void {
   if (change.op === 'flush') return;
   assertKey(target, change);
   if (change.op === 'delete') return;
-  const { timeoutMs, comment } = change;
+  const { timeoutMs, comment, data } = change;
+  if ((data !== undefined) !== (target.of.data !== undefined)) {
+    throw new PosternError(
+      'invalid',
+      `set ${target.set}: ${data === undefined ? 'a map' : 'it'} ${data === undefined ? 'takes a value with each key' : 'is no map'}`,
+    );
+  }
   if (timeoutMs !== undefined && !target.of.timeout) {
     throw new PosternError('invalid', `set ${target.set}: its elements have no timeout`);
   }
@@ -167,12 +173,16 @@ export function assertChange(target: SetTarget, change: ElementChange): void {
   }
 }
 
-function addition(target: SetTarget, { key, timeoutMs, comment }: Extract<ElementChange, { op: 'add' }>): WireElement {
+function addition(
+  target: SetTarget,
+  { key, timeoutMs, comment, data }: Extract<ElementChange, { op: 'add' }>,
+): WireElement {
   return {
     key,
     // 0 makes a timed element permanent again and overrides the set's default.
     ...(target.of.timeout ? { timeoutMs: timeoutMs ?? 0 } : {}),
     ...(comment === undefined ? {} : { comment }),
+    ...(data === undefined ? {} : { data }),
   };
 }
 

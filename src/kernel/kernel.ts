@@ -32,6 +32,8 @@ export type ElementChange =
       readonly timeoutMs?: number;
       /** UTF-8, at most 127 bytes. */
       readonly comment?: string;
+      /** Maps: the value's bytes in the kernel's form. What is in the map keeps its value: delete it before. */
+      readonly data?: Uint8Array;
     } & ElementKey)
   /** No error when the element isn't there. */
   | ({ readonly op: 'delete'; readonly set: SetIndex } & ElementKey)

@@ -47,10 +47,13 @@ export function scratchHost({ interfaces, forwarding, sysctls }: HostModel): Scr
   };
 }
 
+/** The MAC that the device of an interface gets, by its place in the model. */
+export const deviceMac = (index: number): Uint8Array => Uint8Array.of(0x02, 0, 0, 0, 0, (FIRST_INDEX + index) & 0xff);
+
 function deviceOf({ device, pointToPoint }: HostInterface, index: number): ScratchDevice {
   const number = FIRST_INDEX + index;
   if (pointToPoint) return { name: device, index: number, arpType: ARPHRD_PPP };
-  return { name: device, index: number, mac: Uint8Array.of(0x02, 0, 0, 0, 0, number & 0xff) };
+  return { name: device, index: number, mac: deviceMac(index) };
 }
 
 const networkRoutes = (interfaces: readonly HostInterface[]): Uint8Array[] =>

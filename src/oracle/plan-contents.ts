@@ -3,10 +3,11 @@
 import type { Manifest, ManifestSet, Plan, PlanEntry } from '../compiler/plan.js';
 import type { AddressRange, Family } from '../net/address.js';
 import { formatAddress } from '../net/address.js';
+import { formatMac } from '../net/mac.js';
 import { formatPrefix, prefixRange, rangePrefix } from '../net/prefix.js';
 import { flattenNested, mergeRanges, rangePrefixes } from '../net/ranges.js';
 import type { Element, Expression } from '../nft/model.js';
-import { type HostInterface, networkOf } from './host.js';
+import { deviceMac, type HostInterface, networkOf } from './host.js';
 
 /** By `family table set`. */
 export function planContents(
@@ -41,6 +42,7 @@ function elementsFor(
     const hosts = role.tier === 'hosts';
     return ranges.filter((range) => (range.first === range.last) === hosts).map(elementOf);
   }
+  if (role.kind === 'device-macs') return macsOf(interfaces);
   if (role.kind !== 'interface') return [];
   const found = interfaces.find(({ device }) => device === role.device)?.addresses ?? [];
   const own = found.filter(({ address }) => address.family === role.family);
@@ -48,6 +50,12 @@ function elementsFor(
     return own.map(({ address: { family, value } }) => elementOf({ family, first: value, last: value }));
   }
   return mergeRanges(own.map((address) => prefixRange(networkOf(address)))).map(elementOf);
+}
+
+function macsOf(interfaces: readonly HostInterface[]): Element[] {
+  return interfaces.flatMap(({ device, pointToPoint }, index): Element[] =>
+    pointToPoint ? [] : [{ value: device, data: formatMac({ value: Buffer.from(deviceMac(index)).readUIntBE(0, 6) }) }],
+  );
 }
 
 /** What the entries of a table cover, the more exact one deciding. */

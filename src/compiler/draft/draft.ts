@@ -26,6 +26,7 @@ export class Draft {
   readonly duties: Duty[] = [];
   readonly notes: Note[] = [];
   readonly diagnostics: Diagnostic[] = [];
+  readonly #numbers = new Map<string, string[]>();
   readonly #said = new Set<string>();
   /** Something asked for packets without fragments. */
   defragment = false;
@@ -44,6 +45,14 @@ export class Draft {
     const chain = this.ruleset.chain(wanted, owner, undefined, table);
     if (chain.rules.length === 0) chain.rules.push(...lines.map((line) => ruleOf(line, originOf(at))));
     return chain.name;
+  }
+
+  /** A number from 1 that tells a thing from the others of its kind. */
+  numberOf(kind: string, thing: string): number {
+    const things = this.#numbers.get(kind) ?? [];
+    this.#numbers.set(kind, things);
+    if (!things.includes(thing)) things.push(thing);
+    return things.indexOf(thing) + 1;
   }
 
   /** Says once, however often the same text is compiled. */

@@ -44,6 +44,8 @@ export function setName(role: SetRole, shape: string, counter = false): string {
     }
     case 'interface':
       return nameable(`i_${role.device}_${role.part === 'network' ? 'net' : 'addr'}${role.family}`);
+    case 'device-macs':
+      return 'i_macs';
     case 'rule':
       return nameable(joined(role.word, role.rule, role.family, shape.slice(0, 4)));
     case 'extension':

@@ -86,6 +86,41 @@ export const mark: Format<Mark> = {
   },
 };
 
+/** 32 bits of a mark. */
+export const markBits: Format<number> = {
+  name: 'mark-bits',
+  label: 'BITS',
+  description: 'Up to 32 bits: 0xff, 255.',
+  json: {
+    anyOf: [
+      { type: 'integer', minimum: 0, maximum: mostInMark },
+      { type: 'string', pattern: '^(0x[0-9a-fA-F]+|[0-9]+)$' },
+    ],
+  },
+  parse: ({ value }) => {
+    if (!/^(0x[0-9a-f]+|[0-9]+)$/i.test(value)) throw new Misread(`"${value}" is no number`, 'write it as 0xff or 255');
+    if (Number(value) > mostInMark) throw new Misread(`"${value}" has more than 32 bits`);
+    return Number(value);
+  },
+};
+
+const mostParts = 1_000_000;
+
+/** A share, in millionths. */
+export const percentage: Format<number> = {
+  name: 'percentage',
+  label: 'PERCENT',
+  description: 'A share from 0% to 100%, with up to four decimals: 1%, 1.01%.',
+  json: { type: 'string', pattern: '^[0-9]{1,3}(\\.[0-9]{1,4})?%$' },
+  parse: ({ value }) => {
+    const [, number] = /^([0-9]{1,3}(?:\.[0-9]{1,4})?)%$/.exec(value) ?? [];
+    if (number === undefined) throw new Misread(`"${value}" is no percentage`, 'write it as 1% or 1.01%');
+    const parts = Math.round(Number(number) * (mostParts / 100));
+    if (parts > mostParts) throw new Misread(`"${value}" is more than everything`);
+    return parts;
+  },
+};
+
 /** A file's name; secrets and lists are files. */
 export const path: Format<string> = {
   name: 'path',
