@@ -50,7 +50,7 @@ export function bothPlus(a: Counts, b: Counts): Counts {
 }
 
 /** One of both directions. */
-export function oneWay(direction: Direction, count: Count): Counts {
+function oneWay(direction: Direction, count: Count): Counts {
   return direction === 'source' ? { source: count, destination: noCount } : { source: noCount, destination: count };
 }
 

@@ -16,7 +16,7 @@ import { addElement, deleteElement, elementRange, rangeExpression, type Tier } f
 import type { Gate } from './gate.js';
 import { setNames } from './policy-tables.js';
 
-export type InterfaceRole = Extract<SetRole, { kind: 'interface' }>;
+type InterfaceRole = Extract<SetRole, { kind: 'interface' }>;
 export type OpenLinks = (changed: () => void) => Promise<Pick<Links, 'current' | 'close'>>;
 
 export interface InterfaceSetsOptions {
@@ -164,7 +164,7 @@ export class InterfaceSets {
 }
 
 /** What a device means for its set; nothing when there is no such device. */
-export function interfaceRanges(
+function interfaceRanges(
   link: Pick<Link, 'addresses'> | undefined,
   { part, family }: Pick<InterfaceRole, 'part' | 'family'>,
 ): AddressRange[] {

@@ -45,7 +45,7 @@ interface Trial {
   readonly cancel: () => void;
 }
 
-export const longestTrialMs = 3_600_000;
+const longestTrialMs = 3_600_000;
 const shortestTrialMs = 1_000;
 
 export class LivePolicy implements PolicyControl {

@@ -119,7 +119,7 @@ function refuseBackends({ tables }: Plan): void {
 }
 
 /** Names of what the manifest has and the kernel hasn't. */
-export function missingFrom({ tables, sets, objects, chains }: Manifest, presence: Presence): string[] {
+function missingFrom({ tables, sets, objects, chains }: Manifest, presence: Presence): string[] {
   const tableName = new Map(tables.map(({ family, name }) => [family, `${family} ${name}`]));
   const inTable = (family: Manifest['sets'][number]['table'], name: string) => `${tableName.get(family)} ${name}`;
   return [

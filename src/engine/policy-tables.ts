@@ -187,7 +187,7 @@ export function setNames({ tables, sets }: Pick<Manifest, 'tables' | 'sets'>): s
 }
 
 /** Where a table's entries are, by index in the manifest. */
-export function setsOf(manifest: Pick<Manifest, 'sets'>, name: string): TableSets {
+function setsOf(manifest: Pick<Manifest, 'sets'>, name: string): TableSets {
   const sets: Record<Family, Partial<Record<Tier, SetIndex>>> = { 4: {}, 6: {} };
   for (const [index, { role }] of manifest.sets.entries()) {
     if (role.kind === 'table' && role.table === name) sets[role.family][role.tier] = index;
@@ -215,7 +215,7 @@ export function ruleUses(ruleset: Ruleset, manifest: Pick<Manifest, 'sets'>): Ma
   return uses;
 }
 
-export function policySource(planned: PlanTable): Source {
+function policySource(planned: PlanTable): Source {
   return { kind: 'policy', id: planned.origin.file };
 }
 

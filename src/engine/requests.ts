@@ -63,7 +63,7 @@ export function deletePolicy(change: TableChange, prefix: Prefix, now: number): 
   change.put(prefix, beneath !== undefined && beneath.expires > now ? beneath : undefined);
 }
 
-export function withoutBeneath({ beneath: _, ...policy }: Terms): Terms {
+function withoutBeneath({ beneath: _, ...policy }: Terms): Terms {
   return policy;
 }
 
@@ -80,7 +80,7 @@ function saysTheSame(a: Terms, b: Terms): boolean {
 /** Of an element; the kernel keeps 255 bytes of user data, of which a comment gets half. */
 const longestCommentBytes = 127;
 /** A hundred years. */
-export const longestTimeoutMs = 100 * 366 * 24 * 3_600_000;
+const longestTimeoutMs = 100 * 366 * 24 * 3_600_000;
 
 /**
  * Reads what a request says of an entry; entries that say the same share the answer.

@@ -39,13 +39,6 @@ export class Calendar {
     else this.#down(place, tick, last);
   }
 
-  clear(): void {
-    this.#size = 0;
-    this.#ticks = new Float64Array(initialNodes);
-    this.#nodes = new Uint32Array(initialNodes);
-    this.#places = new Uint32Array(initialNodes);
-  }
-
   /** When the next tick is due, on the steady clock; Infinity when nothing expires. */
   next(): number {
     return this.#size === 0 ? Number.POSITIVE_INFINITY : this.#ticks[0]! * tickMs;

@@ -13,13 +13,6 @@ export class Delta {
   /** By key of the first address: at any time the pieces of a set are disjoint. */
   readonly #slots = new Map<bigint, Slot>();
 
-  /** Pieces that come in less those that go. */
-  get growth(): number {
-    let growth = 0;
-    for (const { before, after } of this.#slots.values()) growth += Number(!!after) - Number(!!before);
-    return growth;
-  }
-
   remove(piece: Piece): void {
     const slot = this.#slots.get(key(piece.first));
     const before = slot === undefined ? piece : slot.before;

@@ -73,7 +73,7 @@ export function flatten(
  * Until when an address stays in the table without a gap, when exactly these entries cover it, the widest first;
  * -Infinity when it isn't in. Depends on the entries alone, not on the time: what the kernel was told can be told again.
  */
-export function inTableUntil(covering: readonly Terms[]): number {
+function inTableUntil(covering: readonly Terms[]): number {
   let until = Number.NEGATIVE_INFINITY;
   for (let i = covering.length - 1; i >= 0; i--) {
     const { not, expires } = covering[i]!;

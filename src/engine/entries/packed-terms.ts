@@ -96,15 +96,6 @@ export class PackedTerms implements NodeValues<Terms> {
     return copy;
   }
 
-  clear(): void {
-    this.#slots = new Uint32Array(initialSlots);
-    this.#columns = columnsOf(initialSlots);
-    this.#sources = [undefined];
-    this.#comments = [undefined];
-    this.#beneath.clear();
-    this.#free = [];
-  }
-
   #slot(node: Node): number {
     if (node < this.#slots.length) return this.#slots[node]!;
     return noSlot;

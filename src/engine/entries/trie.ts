@@ -30,7 +30,6 @@ export interface NodeValues<T> {
   remove(node: Node): void;
   /** The same values, independent from now on. */
   copy(): NodeValues<T>;
-  clear(): void;
 }
 
 /** Values as they are. */
@@ -56,10 +55,6 @@ class NodeArray<T> implements NodeValues<T> {
 
   copy(): NodeArray<T> {
     return new NodeArray(this.values.slice());
-  }
-
-  clear(): void {
-    this.values = [];
   }
 }
 
@@ -103,14 +98,6 @@ export class PrefixTrie<T> {
     copy.#free = this.#free.slice();
     copy.#count = this.#count;
     return copy;
-  }
-
-  clear(): void {
-    this.#store = new Int32Array(initialNodes * this.#stride);
-    this.#values.clear();
-    this.#nodes = 1;
-    this.#free = [];
-    this.#count = 0;
   }
 
   /** The node of exactly this prefix, when it is an entry. */
