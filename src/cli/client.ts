@@ -1,10 +1,9 @@
-/** How commands talk to the daemon: HTTP over its UNIX socket, and nothing heavier to load than node:http. */
+/** How commands talk to the daemon. Every command pays for what this loads. */
 
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
 import { type ErrorBody, PosternError } from '../errors.js';
 import type { Call } from './command.js';
 import { defaultSocket } from './defaults.js';
+import { exchange } from './http.js';
 
 export const ndjsonType = 'application/x-ndjson';
 
@@ -12,6 +11,9 @@ export const ndjsonType = 'application/x-ndjson';
 export const daemonOptions = {
   socket: { type: 'string', value: 'PATH', help: `socket of the daemon; POSTERN_SOCKET, or ${defaultSocket}` },
 } as const;
+
+/** A reload of a large policy takes seconds; what takes longer than this hangs. */
+const longestIdleMs = 150_000;
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
@@ -32,22 +34,22 @@ export function daemonOf({ values, io }: Pick<Call<typeof daemonOptions>, 'value
 }
 
 export function daemonAt(socket: string): Daemon {
-  const send = (method: Method, path: string, body?: Body) => exchange(socket, method, path, body);
+  const send = (method: Method, path: string, body?: Body) =>
+    answerOf(socket, { method, path, ...body }, longestIdleMs);
   return {
     socket,
     async ask<T>(method: Method, path: string, body?: unknown) {
-      const json = body === undefined ? undefined : { type: 'application/json', content: JSON.stringify(body) };
-      const text = await textOf(await send(method, path, json));
+      const text = await textOf(await send(method, path, body === undefined ? undefined : jsonBody(body)));
       return (text === '' ? undefined : JSON.parse(text)) as T;
     },
     async askText(method, path) {
       return textOf(await send(method, path));
     },
     async feed<T>(method: Method, path: string, lines: AsyncIterable<string>) {
-      return JSON.parse(await textOf(await send(method, path, { type: ndjsonType, content: lines }))) as T;
+      return JSON.parse(await textOf(await send(method, path, { type: ndjsonType, body: lines }))) as T;
     },
     async *follow(path) {
-      yield* linesOf(await send('GET', path));
+      yield* linesOf(await answerOf(socket, { method: 'GET', path }));
     },
   };
 }
@@ -65,68 +67,62 @@ export async function daemonAnswers(daemon: Daemon): Promise<boolean> {
 
 interface Body {
   readonly type: string;
-  readonly content: string | AsyncIterable<string>;
+  readonly body: string | AsyncIterable<string>;
 }
 
-async function exchange(socketPath: string, method: Method, path: string, body?: Body): Promise<IncomingMessage> {
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const headers: Record<string, string> = {
-      accept: `${ndjsonType}, application/json`,
-      // Else a daemon that refuses a long body closes, and its answer is lost while the rest is being sent.
-      connection: 'keep-alive',
-      'x-postern-client': 'cli',
-    };
-    // Said here, because Node adds neither to a DELETE.
-    if (typeof body?.content === 'string') headers['content-length'] = String(Buffer.byteLength(body.content));
-    else if (body !== undefined) headers['transfer-encoding'] = 'chunked';
-    if (body !== undefined) headers['content-type'] = body.type;
-    const request = httpRequest({ socketPath, method, path, headers, agent: false });
-    request.once('response', (response) => {
-      response.once('close', () => request.destroy());
-      resolve(response);
-    });
-    // Stays: what goes wrong after the answer is the answer's business.
-    request.on('error', (error) => reject(unreachable(socketPath, error)));
-    if (body === undefined || typeof body.content === 'string') request.end(body?.content);
-    else {
-      const source = Readable.from(body.content, { objectMode: false });
-      source.on('error', (error) => {
-        request.destroy();
-        reject(error);
-      });
-      source.pipe(request);
-    }
-  });
-  const status = response.statusCode ?? 0;
-  if (status >= 400) throw refusal(status, await textOf(response));
-  return response;
+function jsonBody(value: unknown): Body {
+  return { type: 'application/json', body: JSON.stringify(value) };
 }
 
-async function textOf(response: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of chunksOf(response)) text += chunk;
-  return text;
+interface Question extends Partial<Body> {
+  readonly method: Method;
+  readonly path: string;
 }
 
-async function* linesOf(response: IncomingMessage): AsyncGenerator<string> {
+/** The body of the answer. @throws PosternError what the daemon answered, or why it couldn't be asked. */
+async function answerOf(
+  socket: string,
+  { method, path, type, body }: Question,
+  idleMs?: number,
+): Promise<AsyncGenerator<Buffer>> {
+  const headers = {
+    accept: `${ndjsonType}, application/json`,
+    'x-postern-client': 'cli',
+    ...(type !== undefined && { 'content-type': type }),
+  };
+  try {
+    const response = await exchange(socket, { method, path, headers, ...(body !== undefined && { body }) }, idleMs);
+    const answer = reading(socket, response.body);
+    if (response.status < 400) return answer;
+    throw refusal(response.status, await textOf(answer));
+  } catch (error) {
+    throw unreachable(socket, error);
+  }
+}
+
+async function* reading(socket: string, body: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw unreachable(socket, error);
+  }
+}
+
+async function textOf(answer: AsyncIterable<Buffer>): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of answer) pieces.push(piece);
+  return Buffer.concat(pieces).toString('utf8');
+}
+
+async function* linesOf(answer: AsyncIterable<Buffer>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
   let rest = '';
-  for await (const chunk of chunksOf(response)) {
-    const lines = (rest + chunk).split('\n');
+  for await (const piece of answer) {
+    const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
     rest = lines.pop()!;
     yield* lines;
   }
   if (rest !== '') yield rest;
-}
-
-async function* chunksOf(response: IncomingMessage): AsyncGenerator<string> {
-  response.setEncoding('utf8');
-  try {
-    yield* response as AsyncIterable<string>;
-  } catch (error) {
-    throw new PosternError('unreachable', `the daemon broke off (${(error as Error).message}): see its log`, {
-      cause: error,
-    });
-  }
 }
 
 function refusal(status: number, text: string): PosternError {
@@ -138,9 +134,15 @@ function refusal(status: number, text: string): PosternError {
   }
 }
 
-function unreachable(socket: string, error: NodeJS.ErrnoException): PosternError {
+/** Why there is no answer. Errors of ours stay as they are. */
+function unreachable(socket: string, thrown: unknown): PosternError {
+  if (thrown instanceof PosternError) return thrown;
+  const error = thrown as NodeJS.ErrnoException;
   if (error.code === 'EACCES') {
     return new PosternError('forbidden', `may not open ${socket}: run this as root or as a member of its group`);
+  }
+  if (error.code === 'ETIMEDOUT') {
+    return new PosternError('timeout', `the daemon at ${socket} is silent (${error.message}): see its log`);
   }
   const none = error.code === 'ENOENT' || error.code === 'ECONNREFUSED';
   const why = none ? `no daemon answers at ${socket}` : `the daemon at ${socket} broke off (${error.message})`;

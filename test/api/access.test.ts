@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, createConnection, type Socket } from 'node:net';
 import { after, suite, test } from 'node:test';
+import { limits } from '../../src/api/limits.js';
 import { apiBench } from './fixture.js';
 
 const secret = 'c2VjcmV0IG9mIHRoZSB0ZXN0cw';
@@ -233,5 +236,35 @@ suite('OpenAPI', async () => {
         assert.ok('default' in responses, `${method} ${path} says how errors look`);
       }
     }
+  });
+});
+
+suite('the bounds of a listener', async () => {
+  const bed = await apiBench();
+  after(() => bed.close());
+
+  test('hold as many connections as they say, and turn the next one away', async () => {
+    await bed.api.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = bed.api.server.address() as AddressInfo;
+    const open = (): Promise<Socket> =>
+      new Promise((resolve) => {
+        const socket: Socket = createConnection({ host: '127.0.0.1', port }, () => resolve(socket));
+        socket.on('error', () => {});
+      });
+    const sockets = await Promise.all(Array.from({ length: limits.connections }, open));
+    const extra = await open();
+    await new Promise((closed) => extra.once('close', closed).resume());
+    sockets[0]!.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+    const [answer] = (await once(sockets[0]!, 'data')) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1\.1 200 /);
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test('give a request no longer than they say', () => {
+    const { requestTimeout, headersTimeout, keepAliveTimeout } = bed.api.server;
+    assert.deepEqual(
+      [requestTimeout, headersTimeout, keepAliveTimeout],
+      [limits.requestMs, limits.headersMs, limits.idleMs],
+    );
   });
 });
