@@ -27,7 +27,7 @@ export function groupHelp(name: string, group: CommandGroup): string {
   return text([
     `Usage: ${name} COMMAND [ARGUMENT...]`,
     '',
-    sentence(group.summary),
+    ...sentence(group.summary),
     ...paragraphs(group.about),
     '',
     'Commands:',
@@ -43,7 +43,7 @@ export function commandHelp(name: string, command: Command): string {
   return text([
     ['Usage:', name, '[OPTION...]', command.args].filter((part) => part !== undefined).join(' '),
     '',
-    sentence(command.summary),
+    ...sentence(command.summary),
     ...paragraphs(command.about),
     '',
     'Options:',
@@ -89,8 +89,8 @@ function wrap(words: string, columnCount: number): string[] {
   return [...lines, line];
 }
 
-function sentence(summary: string): string {
-  return `${summary[0]!.toUpperCase()}${summary.slice(1)}.`;
+function sentence(summary: string): string[] {
+  return wrap(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`, width);
 }
 
 function text(lines: readonly string[]): string {
