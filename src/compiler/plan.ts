@@ -1,7 +1,7 @@
 /** What a policy compiles to: the ruleset, an index of what in it is alive, and what the daemon has to do for it. */
 
 import type { Duty, MarkField, ObjectRole, SetRole } from '../extensions/roles.js';
-import type { AddressRange } from '../net/address.js';
+import type { AddressRange, Family } from '../net/address.js';
 import type { Origin, Ruleset, TableFamily } from '../nft/model.js';
 
 export type { Duty, MarkField, ObjectRole, SetRole } from '../extensions/roles.js';
@@ -22,6 +22,28 @@ export interface ManifestSet {
   readonly role: SetRole;
   /** SHA-256 of the `elements` that the policy owns; a load leaves contents alone that are the same already. */
   readonly contents?: string;
+}
+
+/**
+ * A kernel ipset that holds a table of the policy, for rules of iptables that say `-m set`. Its index in the manifest is
+ * its place in the list behind all sets of nf_tables.
+ */
+export interface ManifestIpset {
+  /** What `-m set --match-set` says. */
+  readonly name: string;
+  readonly type: 'hash:ip' | 'hash:net' | 'hash:ip,port' | 'bitmap:ip';
+  readonly family: Family;
+  readonly timeout: boolean;
+  readonly counters: boolean;
+  readonly comment: boolean;
+  readonly skbinfo: boolean;
+  /** Most elements (`maxelem`); a bitmap has its range. */
+  readonly size: number;
+  /** Of a bitmap; at most 65,536 addresses. */
+  readonly range?: AddressRange;
+  /** Of `hash:ip,port`: every address stands there with each of these. */
+  readonly ports?: readonly { readonly protocol: number; readonly port: number }[];
+  readonly role: SetRole;
 }
 
 export interface ManifestObject {
@@ -49,6 +71,7 @@ export interface Manifest {
   readonly digest: string;
   readonly tables: readonly { readonly family: TableFamily; readonly name: string }[];
   readonly sets: readonly ManifestSet[];
+  readonly ipsets?: readonly ManifestIpset[];
   readonly objects: readonly ManifestObject[];
   readonly chains: readonly ManifestChain[];
   /** Mark bits and NFLOG groups that were given out; the next compilation gives out the same ones. */

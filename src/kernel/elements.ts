@@ -4,12 +4,14 @@
  */
 
 import type { Manifest } from '../compiler/plan.js';
+import { PosternError } from '../errors.js';
 import type { Address } from '../net/address.js';
 import type { Generation } from '../wire/nftables-generation.js';
 import { type CommitCallOptions, type CommitCounts, groupCommit } from './commit.js';
 import type { Exchange } from './exchange.js';
-import type { ElementChange, Kernel } from './kernel.js';
-import { openNf } from './nf.js';
+import { type Ipsets, openIpsets } from './ipsets.js';
+import type { ElementChange, ElementState, Kernel, SetIndex } from './kernel.js';
+import { type Nf, openNf, type RefusedChange } from './nf.js';
 import { type NetlinkFeatures, probeNetlink } from './probe-netlink.js';
 import { killStates } from './states.js';
 import { threadExchange } from './thread-exchange.js';
@@ -17,6 +19,8 @@ import { threadExchange } from './thread-exchange.js';
 export interface KernelElements extends Pick<Kernel, 'get' | 'dump' | 'object' | 'killStates' | 'close'> {
   readonly features: NetlinkFeatures;
   readonly counts: CommitCounts;
+  /** The sets of the manifest that are ipsets: to make, drop and replace. */
+  readonly ipsets: Pick<Ipsets, 'make' | 'drop' | 'present' | 'replace'>;
   /** The manifest whose indexes the calls mean from now on; wait for `idle` before, or changes on their way meet it. */
   adopt(manifest: Manifest): void;
   /** Group-committed: see GroupCommit. */
@@ -42,20 +46,30 @@ export async function openElements(options: ElementsOptions = {}): Promise<Kerne
 /** The same over an exchange that is open already. */
 export function elementsOver(exchange: Exchange, features: NetlinkFeatures): KernelElements {
   const nf = openNf(exchange, features);
+  const ipsets = openIpsets(exchange);
+  const backends = { nf, ipsets };
   const queue = groupCommit({
-    transact: (changes, how) => nf.transact(changes, how),
-    validate: (changes) => nf.validate(changes),
+    transact: (changes, how) => transact(backends, changes, how),
+    validate: (changes) => {
+      const { ofNf, ofIpsets } = split(ipsets, changes);
+      nf.validate(ofNf.changes);
+      ipsets.validate(ofIpsets.changes);
+    },
     now: () => performance.now(),
     later: (delayMs, run) => void (delayMs <= 0 ? setImmediate(run) : setTimeout(run, delayMs)),
   });
   return {
     features,
     counts: queue.counts,
-    adopt: (manifest) => nf.adopt(manifest),
+    ipsets,
+    adopt(manifest) {
+      nf.adopt(manifest);
+      ipsets.adopt(manifest.ipsets ?? [], manifest.sets.length);
+    },
     change: (changes: readonly ElementChange[], how) => queue.commit(changes, how),
     idle: () => queue.idle(),
-    get: (set, key) => nf.get(set, key),
-    dump: (set, how) => nf.dump(set, how),
+    get: (set, key) => (ipsets.owns(set) ? ipsets.get(set, key) : nf.get(set, key)),
+    dump: (set, how) => (ipsets.owns(set) ? dumpIpset(ipsets, set, how) : nf.dump(set, how)),
     object: (object, how) => nf.object(object, how),
     generation: () => nf.generation(),
     killStates: (address: Address) => killStates(exchange, address, features.filterStates),
@@ -64,4 +78,51 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
       await exchange.close();
     },
   };
+}
+
+interface Backends {
+  readonly nf: Nf;
+  readonly ipsets: Ipsets;
+}
+
+/** Changes of one backend, and where each stood among all. */
+interface Share {
+  readonly changes: ElementChange[];
+  readonly places: number[];
+}
+
+function split(ipsets: Ipsets, changes: readonly ElementChange[]): { readonly ofNf: Share; readonly ofIpsets: Share } {
+  const shares = { ofNf: { changes: [], places: [] } as Share, ofIpsets: { changes: [], places: [] } as Share };
+  changes.forEach((change, index) => {
+    const share = ipsets.owns(change.set) ? shares.ofIpsets : shares.ofNf;
+    share.changes.push(change);
+    share.places.push(index);
+  });
+  return shares;
+}
+
+/** What nf_tables refuses stops the ipsets' share too; the other way round everything may be done twice. */
+async function transact(
+  { nf, ipsets }: Backends,
+  changes: readonly ElementChange[],
+  how: { readonly separate?: boolean } | undefined,
+): Promise<readonly RefusedChange[]> {
+  const { ofNf, ofIpsets } = split(ipsets, changes);
+  if (ofIpsets.changes.length === 0) return nf.transact(changes, how);
+  const refused = placed(await nf.transact(ofNf.changes, how), ofNf);
+  return refused.length > 0 ? refused : placed(await ipsets.transact(ofIpsets.changes), ofIpsets);
+}
+
+function placed(refused: readonly RefusedChange[], { places }: Share): RefusedChange[] {
+  return refused.map(({ index, error }) => ({ index: places[index] ?? index, error }));
+}
+
+async function dumpIpset(
+  ipsets: Ipsets,
+  set: SetIndex,
+  how: { readonly reset?: boolean } | undefined,
+): Promise<ElementState[]> {
+  if (how?.reset)
+    throw new PosternError('unsupported', 'the counters of an ipset can not be read and zeroed in one step');
+  return ipsets.dump(set);
 }

@@ -10,7 +10,7 @@ import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
 import type { DriftWatcher } from './drift.js';
 
-/** Index of a set in the manifest. */
+/** Index of a set in the manifest; ipsets follow the sets of nf_tables. */
 export type SetIndex = number;
 /** Index of a named object in the manifest. */
 export type ObjectIndex = number;
@@ -34,6 +34,8 @@ export type ElementChange =
       readonly comment?: string;
       /** Maps: the value's bytes in the kernel's form. What is in the map keeps its value: delete it before. */
       readonly data?: Uint8Array;
+      /** hash:net of ipset: an exception from wider prefixes. */
+      readonly nomatch?: boolean;
     } & ElementKey)
   /** No error when the element isn't there. */
   | ({ readonly op: 'delete'; readonly set: SetIndex } & ElementKey)
@@ -45,6 +47,7 @@ export interface ElementState extends ElementKey {
   readonly packets?: bigint;
   readonly bytes?: bigint;
   readonly comment?: string;
+  readonly nomatch?: boolean;
 }
 
 export interface ObjectState {

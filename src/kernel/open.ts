@@ -64,8 +64,12 @@ export class RealKernel implements Kernel {
 
   async load(plan: Plan, previous: Manifest | undefined, contents: Contents = new Map()): Promise<void> {
     const lines = await this.#script(plan, previous, contents);
+    const { ipsets = [] } = plan.manifest;
+    await this.elements.ipsets.make(ipsets);
     if (lines.length > 0) await this.nft.load(lines);
     await this.adopt(plan.manifest);
+    const kept = new Set(ipsets.map(({ name }) => name));
+    await this.elements.ipsets.drop((previous?.ipsets ?? []).filter(({ name }) => !kept.has(name)));
   }
 
   async adopt(manifest: Manifest): Promise<void> {
@@ -76,7 +80,9 @@ export class RealKernel implements Kernel {
   }
 
   async present(): Promise<Presence> {
-    return presenceOf(await this.nft.list(), this.#manifest?.tables ?? []);
+    const presence = presenceOf(await this.nft.list(), this.#manifest?.tables ?? []);
+    if (this.#manifest?.ipsets === undefined) return presence;
+    return { ...presence, ipsets: await this.elements.ipsets.present() };
   }
 
   change(changes: readonly ElementChange[], options?: CommitCallOptions): Promise<void> {

@@ -19,6 +19,8 @@ export interface Presence {
   readonly sets: ReadonlyMap<string, 'set' | 'map'>;
   /** By `family table kind name`; the value is `objectSpec` of what it is now. */
   readonly objects: ReadonlyMap<string, string>;
+  /** Ipsets of the manifest that are there as they should be, with their number of elements. */
+  readonly ipsets?: ReadonlyMap<string, number>;
 }
 
 /** The part of a listing that lies in these tables. */

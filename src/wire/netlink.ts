@@ -64,6 +64,8 @@ export interface Acknowledgement {
   /** Bytes from the start of the refused message to the attribute that was refused. */
   readonly offset?: number;
   readonly reason?: string;
+  /** The refused message, where the kernel quotes all of it. */
+  readonly quoted?: Uint8Array;
 }
 
 /** Next multiple of 4. */
@@ -160,7 +162,10 @@ export function readAcknowledgement(message: NetlinkMessage): Acknowledgement {
   if (message.type !== CONTROL.ERROR || body.length < 4 + HEADER_BYTES) throw malformed('cut acknowledgement', 0);
   const errno = 0 - body.readInt32LE(0);
   const seq = body.readUInt32LE(4 + 8);
-  if ((message.flags & FLAG.ACK_ATTRIBUTES) === 0) return { seq, errno };
+  if ((message.flags & FLAG.ACK_ATTRIBUTES) === 0) {
+    const quotes = errno !== 0 && (message.flags & FLAG.CAPPED) === 0 && body.length > 4 + HEADER_BYTES;
+    return quotes ? { seq, errno, quoted: Uint8Array.from(body.subarray(4)) } : { seq, errno };
+  }
   const quoted = (message.flags & FLAG.CAPPED) === 0 ? align(body.readUInt32LE(4)) : HEADER_BYTES;
   const attributes = attributeMap(body, 4 + quoted, body.length);
   const reason = attributes.get(EXT_ACK.MESSAGE);
