@@ -8,6 +8,7 @@ import { calmly } from './calmly.js';
 import { families } from './entries/live-table.js';
 import { PrefixTrie } from './entries/trie.js';
 import type { PlanChange } from './policy-control.js';
+import { sameEntries } from './same-entries.js';
 
 /** Entries that are told one by one; of more, their number is told. */
 const entriesToldMost = 100;
@@ -27,7 +28,7 @@ export async function entriesDiff(before: readonly PlanTable[], after: readonly 
         origin,
       });
     }
-    if (was?.entries !== table.entries)
+    if (!(await sameEntries(was?.entries ?? [], table.entries)))
       changes.push(...(await tableDiff(table.name, was?.entries ?? [], table.entries)));
   }
   return changes;

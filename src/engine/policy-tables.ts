@@ -15,6 +15,7 @@ import { TableChange } from './entries/table-change.js';
 import { isPolicy, type Terms } from './entries/terms.js';
 import { type Replacing, replacement, type Wish } from './replace.js';
 import { addLive, addPolicy, deletePolicy, type Outcome } from './requests.js';
+import { sameEntries } from './same-entries.js';
 import { inChunks, type TableWriter } from './table-writer.js';
 import type { Source } from './tables.js';
 
@@ -113,12 +114,15 @@ export class PolicyTables {
   /** Brings the policy's own entries of tables that go on to what their plan says. */
   async update(tables: readonly LiveTable[]): Promise<void> {
     for (const table of tables) {
+      const { entries } = table.plan;
+      if (await sameEntries(table.policyEntries, entries)) continue;
       const source = policySource(table.plan);
       const now = this.options.clock.steady();
       const wishes = await policyWishes(table, table.plan, this.options.clock.wall());
       await this.options.writer.perform(table, source, changes(table, wishes), (change, wish) =>
         putPolicy(change, wish, now),
       );
+      table.policyEntries = entries;
     }
   }
 
@@ -137,6 +141,7 @@ export class PolicyTables {
       for (const wish of chunk) putPolicy(change, wish, now);
       await new Promise(setImmediate);
     }
+    table.policyEntries = planned.entries;
     for (const chunk of inChunks(this.options.stored(table.name))) {
       const change = new TableChange(table, policySource(planned));
       for (const entry of chunk) addLive(change, entry.prefix, this.#storedTerms(entry), now);

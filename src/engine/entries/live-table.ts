@@ -1,6 +1,6 @@
 /** A table of the policy with its entries of both families. */
 
-import type { PlanTable } from '../../compiler/plan.js';
+import type { PlanEntry, PlanTable } from '../../compiler/plan.js';
 import type { SetIndex } from '../../kernel/kernel.js';
 import type { Family, Prefix } from '../../net/address.js';
 import type { Tier } from './element.js';
@@ -24,6 +24,8 @@ export class LiveTable {
   readonly entries: Readonly<Record<Family, FamilyEntries>> = { 4: new FamilyEntries(4), 6: new FamilyEntries(6) };
   sets: TableSets = { 4: {}, 6: {} };
   rules: RuleUse = { adds: false, deletes: false };
+  /** The policy's entries that are in the table. */
+  policyEntries: readonly PlanEntry[] = [];
   /** Counts deletions, so that a listing made meanwhile is known to be stale. */
   deletions = 0;
   /** Changes that the kernel hasn't answered yet. */
