@@ -9,7 +9,7 @@ import { originOf } from './draft/origin.js';
 import type { ChainDraft } from './draft/ruleset.js';
 import {
   compileFragmentRule,
-  compileNotrackRule,
+  compileNotrack,
   compileRawRule,
   compileUntracked,
   hasFragment,
@@ -58,9 +58,7 @@ export class ChainCompiler {
   /** The nft chain of a chain that a rule jumps to: one for all hooks, or one for each. */
   chainNamed(name: string, from: RuleSite): string {
     const { draft, words } = this.compiler;
-    const chain = draft.policy.chains.get(name);
-    if (chain === undefined) return from.refuse(`there is no chain ${name}`);
-    if (chain.kind !== 'user') return from.refuse(`${name} is where packets begin; rules can't jump to it`);
+    const chain = draft.policy.chains.get(name)!;
     const reached = [...(this.reach.get(name) ?? [])];
     const isOne = reached.length <= 1 || isSameInHooks(chain, reached, draft.policy.chains, words);
     const hooks = isOne ? reached : from.hooks;
@@ -92,19 +90,16 @@ export class ChainCompiler {
 
   #compileBase(name: BaseChainName): void {
     const { draft, words } = this.compiler;
-    const own = draft.policy.chains.get(name);
-    const shared = filterHooks.includes(name) ? draft.policy.chains.get('filter') : undefined;
-    const first = own ?? shared;
-    if (first === undefined) return;
+    const { chains } = draft.policy;
+    const chain = chains.get(name) ?? (filterHooks.includes(name) ? chains.get('filter') : undefined);
+    if (chain === undefined) return;
     const { hook } = bases[name];
-    const fits = (rule: KnownRule) => misfit(rule.ast, hook, words) === undefined;
-    const rules = [own, shared].flatMap((chain) => (chain === undefined ? [] : this.known(chain).filter(fits)));
-    const policy = own?.policy ?? shared?.policy ?? 'accept';
-    const target = open(draft.ruleset.chain(name, name, baseOf(first, name, policy)));
-    if (isFilterHook(hook)) this.#filter(target, hook, rules, first.at);
+    const rules = this.known(chain).filter(({ ast }) => misfit(ast, hook, words) === undefined);
+    const target = open(draft.ruleset.chain(name, name, baseOf(chain, name)));
+    if (isFilterHook(hook)) this.#filter(target, hook, rules, chain.at);
     else for (const rule of rules) this.#putIn(target, hook, rule, false);
-    if (policy === 'block' && draft.policy.blockPolicy === 'return') {
-      this.#lines(target, [{ statements: [goto(blockChain(draft, first))] }], first.at);
+    if (chain.policy === 'block' && draft.policy.blockPolicy === 'return') {
+      this.#lines(target, [{ statements: [goto(blockChain(draft, chain))] }], chain.at);
     }
   }
 
@@ -157,28 +152,28 @@ export class ChainCompiler {
   }
 
   #rules(rule: KnownRule, hooks: readonly Hook[], standing: Standing): CompiledRule {
-    const raw = rawWord(rule, this.compiler.words);
-    if (!hasFragment(rule) && !hasNotrack(rule) && raw === undefined) return compileRule(this.compiler, rule, standing);
-    const word = raw ?? (hasFragment(rule) ? 'fragment' : 'notrack');
-    const chain = this.compiler.draft.policy.chains.get(rule.chain);
-    if (chain === undefined || chain.kind === 'user') {
-      return refuse(
-        rule.ast.at,
-        `${word} works before conntrack, where no rule can jump from`,
-        'write the rule in a base chain',
-      );
-    }
-    if (raw !== undefined) {
-      for (const hook of hooks) compileRawRule(this.compiler, rule, hook, raw);
+    const [hook] = hooks;
+    const { draft, words } = this.compiler;
+    if (hasFragment(rule) && hook !== 'ingress') {
+      const chain = draft.policy.chains.get(rule.chain)!;
+      const all = hooksOf(chain).filter((candidate) => misfit(rule.ast, candidate, words) === undefined);
+      // A rule of several hooks goes there once.
+      if (hook === all[0]) compileFragmentRule(this.compiler, rule, all);
       return { rules: [] };
     }
-    const all = hooksOf(chain).filter((hook) => misfit(rule.ast, hook, this.compiler.words) === undefined);
-    // A rule of several hooks goes there once.
-    if (all[0] === hooks[0]) {
-      if (hasFragment(rule)) compileFragmentRule(this.compiler, rule, all);
-      else compileNotrackRule(this.compiler, rule, all);
+    const raw = hasNotrack(rule) ? 'notrack' : rawWord(rule, words);
+    if (raw !== undefined && draft.policy.chains.get(rule.chain)?.kind === 'user') {
+      return refuse(rule.ast.at, `${raw} works where no rule can jump from`, 'write the rule in a base chain');
     }
-    return hasFragment(rule) ? { rules: [] } : compileUntracked(this.compiler, rule, standing);
+    if (hasNotrack(rule)) {
+      for (const one of hooks) if (one === 'prerouting' || one === 'output') compileNotrack(this.compiler, rule, one);
+      return compileUntracked(this.compiler, rule, standing);
+    }
+    if (raw !== undefined) {
+      for (const one of hooks) compileRawRule(this.compiler, rule, one, raw);
+      return { rules: [] };
+    }
+    return compileRule(this.compiler, rule, standing);
   }
 
   #standing(hooks: readonly Hook[], stem: string, belowStateRule: boolean): Standing {
@@ -203,9 +198,10 @@ const firstOf = (rules: readonly KnownRule[], index: number): string =>
 
 const isFilterHook = (hook: Hook): hook is FilterHook => hook === 'input' || hook === 'forward' || hook === 'output';
 
-function baseOf(chain: Chain, name: BaseChainName, policy: 'accept' | 'drop' | 'block'): BaseChain {
+function baseOf(chain: Chain, name: BaseChainName): BaseChain {
   const devices = chain.kind === 'ingress' && { devices: (chain.on ?? []).map(({ device }) => device) };
-  return { ...bases[name], policy: policy === 'accept' ? 'accept' : 'drop', ...devices };
+  const policy = chain.policy === undefined || chain.policy === 'accept' ? 'accept' : 'drop';
+  return { ...bases[name], policy, ...devices };
 }
 
 /** Rules that let every packet go on and only count it. */

@@ -43,17 +43,12 @@ export function compilePolicy(policy: Policy, options: CompileOptions = {}): Com
   compileSections(draft, words);
   const known = knownRules(policy);
   const compiler = { draft, words };
-  const reach = reachOf(draft, words);
-  if (!hasErrors(draft)) {
-    compileNat(
-      compiler,
-      policy.nat.map((rule, index) => known(rule, 'nat', index)),
-    );
-    const rulesOf = (chain: Chain) => chain.rules.map((rule, index) => known(rule, chain.name, index));
-    new ChainCompiler(compiler, reach, rulesOf).compileAll();
-    addConntrack(draft);
-    refuseDeepChains(draft);
-  }
+  const rulesOf = ({ name, rules }: Pick<Chain, 'name' | 'rules'>) =>
+    rules.map((rule, index) => known(rule, name, index));
+  compileNat(compiler, rulesOf({ name: 'nat', rules: policy.nat }));
+  new ChainCompiler(compiler, reachOf(policy, words), rulesOf).compileAll();
+  addConntrack(draft);
+  refuseDeepChains(draft);
   const diagnostics = sorted(draft.diagnostics);
   return hasErrors(draft) ? { diagnostics } : { plan: planOf(draft), diagnostics };
 }

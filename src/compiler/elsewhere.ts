@@ -1,9 +1,9 @@
 /**
  * Rules that can't do their work where the policy writes them: fragments are seen only before conntrack puts them
- * together, and `notrack` has to come before conntrack, too.
+ * together, and `notrack` has to come before conntrack, too. What else such a rule may say the reader has checked.
  */
 
-import { type ActionFragment, does } from '../extensions/fragment.js';
+import { does } from '../extensions/fragment.js';
 import type { Words } from '../extensions/registry.js';
 import { fib, match, notrack } from '../nft/build.js';
 import type { BaseChain, Hook, Statement } from '../nft/model.js';
@@ -24,55 +24,31 @@ export const hasNotrack = ({ ast }: KnownRule): boolean => ast.actions.some(({ a
 
 /** Puts a rule about fragments where they are seen. @param hooks in which the policy has it. */
 export function compileFragmentRule(compiler: RuleCompiler, known: KnownRule, hooks: readonly Hook[]): void {
-  refuseWords(known, unknownEarly, 'of a fragment');
-  const standing = preroutingStanding(`early_${known.chain}`, hooks);
+  const { draft, words } = compiler;
+  const mark = known.ast.matches.find((word) => word.word === 'mark' && word.of === 'connection');
+  if (mark !== undefined) refuse(mark.at, 'a fragment has no connection yet', 'use the mark of the packet');
+  draft.note(known.ast.at, 'stands in prerouting at -450, before conntrack puts fragments together');
+  // Of a fragment there is nothing to answer to.
   const actions = (list: readonly Action[], site: RuleSite) =>
-    list.map((action) => earlyAction(action, site, compiler));
-  compiler.draft.note(known.ast.at, 'stands in prerouting at -450, before conntrack puts fragments together');
+    list.map((action) => (action.action === 'block' ? dropping : compileAction(action, site.from(action.at), words)));
+  const standing = standingIn('prerouting', `early_${known.chain}`, destinationIn(hooks));
   const { rules } = compileRule(compiler, known, standing, { actions });
-  compiler.draft.ruleset.chain('early', 'early', earlyChain).rules.push(...rules);
+  draft.ruleset.chain('early', 'early', earlyChain).rules.push(...rules);
 }
 
-function earlyAction(action: Action, site: RuleSite, { words }: RuleCompiler): ActionFragment {
-  switch (action.action) {
-    case 'block':
-      return dropping;
-    case 'accept':
-    case 'reject':
-    case 'return':
-    case 'jump':
-    case 'goto':
-    case 'notrack':
-      return refuse(
-        action.at,
-        `a fragment can't be judged by ${action.action}: the rules see the whole packet once it is put together`,
-        'drop, count or log it',
-      );
-    default:
-      return compileAction(action, site.from(action.at), words);
-  }
+/** In prerouting it isn't known yet which way a packet goes, but whether its destination is this host. */
+function destinationIn(hooks: readonly Hook[]): readonly Statement[] {
+  const both = hooks.includes('prerouting') || (hooks.includes('input') && hooks.includes('forward'));
+  return both ? [] : [match(fib(['daddr'], 'type'), 'local', hooks.includes('input') ? '==' : '!=')];
 }
 
-/**
- * Puts the `notrack` of a rule where it works.
- * @returns the rules that stay where the policy has them: the other actions, for the untracked packets.
- */
-export function compileNotrackRule(compiler: RuleCompiler, known: KnownRule, hooks: readonly Hook[]): void {
-  const counts = otherActions(known.ast.actions).length === 0;
-  const actions = (): ActionFragment[] => [does(notrack)];
-  const outgoing = hooks.filter((hook) => hook === 'output');
-  const incoming = hooks.filter((hook) => hook === 'prerouting' || hook === 'input' || hook === 'forward');
-  if (outgoing.length + incoming.length < hooks.length) {
-    refuse(known.ast.at, 'notrack has to come before conntrack', 'write it in prerouting or output');
-  }
-  refuseWords(known, incoming.length > 0 ? unknownArriving : unknownRaw, 'of a packet before conntrack has seen it');
+/** Puts the `notrack` of a rule where it works. */
+export function compileNotrack(compiler: RuleCompiler, known: KnownRule, hook: 'prerouting' | 'output'): void {
   compiler.draft.note(known.ast.at, 'notrack stands at -300, before conntrack; the other actions stay where they are');
-  const put = (hook: Hook, standing: Standing) => {
-    const { rules } = compileRule(compiler, known, standing, { actions, counts });
-    compiler.draft.ruleset.chain(`raw_${hook}`, `raw_${hook}`, rawChain(hook)).rules.push(...rules);
-  };
-  if (incoming.length > 0) put('prerouting', preroutingStanding(`raw_${known.chain}`, incoming));
-  if (outgoing.length > 0) put('output', standingIn('output', `raw_out_${known.chain}`));
+  const counts = otherActions(known.ast.actions).length === 0;
+  const standing = standingIn(hook, `raw_${hook}`, []);
+  const { rules } = compileRule(compiler, known, standing, { actions: () => [does(notrack)], counts });
+  compiler.draft.ruleset.chain(`raw_${hook}`, `raw_${hook}`, rawChain(hook)).rules.push(...rules);
 }
 
 /** The word of a rule that works only before conntrack or behind the translation of addresses. */
@@ -89,12 +65,13 @@ const lastChain: BaseChain = { type: 'filter', hook: 'postrouting', priority: 30
 /** Puts a whole rule where its word works. */
 export function compileRawRule(compiler: RuleCompiler, known: KnownRule, hook: Hook, word: string): void {
   const place = hook === 'output' || hook === 'postrouting' ? hook : 'prerouting';
-  if (place !== 'postrouting') {
-    refuseWords(known, place === 'output' ? unknownRaw : unknownArriving, 'of a packet before conntrack has seen it');
+  const unknown = known.ast.matches.find((word) => isUnknown(word, place));
+  if (unknown !== undefined) {
+    refuse(unknown.at, `${unknown.word} isn't known of a packet before conntrack has seen it`, 'leave it out');
   }
   const odd = known.ast.actions.find(({ action }) => !['extension', 'count', 'log', 'account'].includes(action));
   if (odd !== undefined) refuse(odd.at, `${odd.action} can't stand with ${word}`, 'write a rule of its own for it');
-  const { rules } = compileRule(compiler, known, standingIn(place, `raw_${known.chain}`));
+  const { rules } = compileRule(compiler, known, standingIn(place, `raw_${known.chain}`, []));
   const [name, base] =
     place === 'prerouting'
       ? ['raw_prerouting', rawChain(place)]
@@ -104,10 +81,17 @@ export function compileRawRule(compiler: RuleCompiler, known: KnownRule, hook: H
   compiler.draft.ruleset.chain(name, name, base).rules.push(...rules);
 }
 
-export const otherActions = (actions: readonly Action[]): Action[] =>
-  actions.filter(({ action }) => action !== 'notrack');
+/** Behind conntrack everything is known. */
+function isUnknown(word: Match, place: 'prerouting' | 'output' | 'postrouting'): boolean {
+  if (place === 'postrouting') return false;
+  const leaves = word.word === 'out' || word.word === 'via';
+  const tracked = word.word === 'state' || word.word === 'conns' || (word.word === 'mark' && word.of === 'connection');
+  return tracked || (leaves && place === 'prerouting' && word.interfaces !== 'any');
+}
 
-/** What stays of a rule with `notrack` in its own place. */
+const otherActions = (actions: readonly Action[]): Action[] => actions.filter(({ action }) => action !== 'notrack');
+
+/** What stays of a rule with `notrack` in its own place: its other actions, for the untracked packets. */
 export function compileUntracked(compiler: RuleCompiler, known: KnownRule, standing: Standing): CompiledRule {
   if (otherActions(known.ast.actions).length === 0) return { rules: [] };
   const actions = (list: readonly Action[], site: RuleSite) =>
@@ -115,36 +99,16 @@ export function compileUntracked(compiler: RuleCompiler, known: KnownRule, stand
   return compileRule(compiler, known, standing, { actions });
 }
 
-/** In prerouting it isn't known yet which way a packet goes, but whether its destination is this host. */
-function preroutingStanding(stem: string, hooks: readonly Hook[]): Standing {
-  const isFor = (op: '==' | '!='): Statement => match(fib(['daddr'], 'type'), 'local', op);
-  const both = hooks.includes('prerouting') || (hooks.includes('input') && hooks.includes('forward'));
-  const guard = both ? [] : [isFor(hooks.includes('input') ? '==' : '!=')];
-  return { ...standingIn('prerouting', stem), guard };
-}
-
-const standingIn = (place: 'prerouting' | 'output' | 'postrouting', stem: string): Standing => ({
+const standingIn = (
+  place: 'prerouting' | 'output' | 'postrouting',
+  stem: string,
+  guard: readonly Statement[],
+): Standing => ({
   family: 'inet',
   places: [place],
   hooks: [place],
   stem,
   belowStateRule: false,
-  chainNamed: (name, from) => from.refuse(`the rule can't go on in ${name} from here`),
+  guard,
+  chainNamed: (name, from) => from.refuse(`packets can't go to ${name} from here`, 'write a rule of its own'),
 });
-
-type Unknown = (match: Match) => boolean;
-
-const unknownRaw: Unknown = (match) =>
-  match.word === 'state' || match.word === 'conns' || (match.word === 'mark' && match.of === 'connection');
-
-const unknownArriving: Unknown = (match) =>
-  unknownRaw(match) || match.word === 'via' || (match.word === 'out' && match.interfaces !== 'any');
-
-const unknownEarly: Unknown = (match) =>
-  unknownArriving(match) || ['tcp', 'udp', 'port', 'sport', 'flags', 'icmp', 'short'].includes(match.word);
-
-function refuseWords({ ast }: KnownRule, isUnknown: Unknown, why: string): void {
-  const match = ast.matches.find(isUnknown);
-  if (match !== undefined)
-    refuse(match.at, `${match.word} isn't known ${why}`, match.word === 'via' ? 'write in:' : undefined);
-}

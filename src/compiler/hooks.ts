@@ -2,7 +2,7 @@
 
 import type { Words } from '../extensions/registry.js';
 import type { BaseChain, Hook } from '../nft/model.js';
-import type { Action, AddressTerm, BaseChainName, Chain, Match, Position, Rule } from '../policy/ast.js';
+import type { AddressTerm, BaseChainName, Chain, Match, Position, Rule } from '../policy/ast.js';
 import type { Place } from '../policy/vocabulary.js';
 
 /**
@@ -30,22 +30,16 @@ export interface Misfit {
   readonly reason: string;
 }
 
-/** Why the rule can't hold in the hook; undefined when it can. */
-export function misfit({ matches, actions }: Rule, hook: Hook, words: Words): Misfit | undefined {
+/** Why the rule can't match in the hook; undefined when it can. Where its actions can stand the reader has checked. */
+export function misfit({ matches }: Rule, hook: Hook, words: Words): Misfit | undefined {
   for (const match of matches) {
     const reason = reasonAgainst(match, hook, words);
     if (reason !== undefined) return { at: match.at, word: wordOf(match), reason };
   }
-  const action = actions.find((candidate) => !actionFits(candidate, hook, words));
-  return action && { at: action.at, word: nameOf(action), reason: `it can't stand in ${hook}` };
+  return undefined;
 }
 
 const wordOf = (match: Match): string => (match.word === 'extension' ? match.name : match.word);
-const nameOf = (action: Action): string => (action.action === 'extension' ? action.name : action.action);
-
-function actionFits(action: Action, hook: Hook, words: Words): boolean {
-  return action.action !== 'extension' || isPlace(hook, words.action(action.name).word.places);
-}
 
 const isPlace = (hook: Hook, places: readonly Place[] | undefined): boolean =>
   places === undefined || places.some((place) => place === hook);
@@ -53,7 +47,7 @@ const isPlace = (hook: Hook, places: readonly Place[] | undefined): boolean =>
 const withoutInput: readonly Hook[] = ['output'];
 const withoutOutput: readonly Hook[] = ['ingress', 'prerouting', 'input'];
 const untracked: readonly Hook[] = ['ingress'];
-const afterDefragmentation: readonly Hook[] = ['output', 'postrouting', 'ingress'];
+const afterDefragmentation: readonly Hook[] = ['output', 'postrouting'];
 
 function reasonAgainst(match: Match, hook: Hook, words: Words): string | undefined {
   switch (match.word) {
@@ -71,15 +65,24 @@ function reasonAgainst(match: Match, hook: Hook, words: Words): string | undefin
       return afterDefragmentation.includes(hook) ? `in ${hook} fragments are not seen apart` : undefined;
     case 'from':
     case 'to':
-      return hook === 'forward' && match.addresses !== 'any' && isOwn(match.addresses.any)
-        ? `a forwarded packet is never ${match.word === 'to' ? 'for' : 'from'} this host`
-        : undefined;
+      return againstAddresses(match, hook);
     case 'extension':
       return isPlace(hook, words.match(match.name).word.places) ? undefined : `it can't stand in ${hook}`;
     default:
       return undefined;
   }
 }
+
+function againstAddresses({ word, addresses }: AddressMatch, hook: Hook): string | undefined {
+  if (addresses === 'any') return undefined;
+  const { any, not } = addresses;
+  if (hook === 'forward' && isOwn(any))
+    return `a forwarded packet is never ${word === 'to' ? 'for' : 'from'} this host`;
+  const asks = [...any, ...not].some(({ kind }) => kind === 'me');
+  return hook === 'ingress' && asks ? "in ingress the kernel can't be asked which addresses are its own" : undefined;
+}
+
+type AddressMatch = Extract<Match, { word: 'from' | 'to' }>;
 
 /** Are they all addresses of this host? */
 const isOwn = (terms: readonly AddressTerm[]): boolean =>
@@ -95,7 +98,7 @@ function dependsOnHook({ matches, actions }: Rule): boolean {
   );
 }
 
-function namesInterface({ addresses }: Extract<Match, { word: 'from' | 'to' }>): boolean {
+function namesInterface({ addresses }: AddressMatch): boolean {
   return addresses !== 'any' && [...addresses.any, ...addresses.not].some(({ kind }) => kind === 'interface');
 }
 

@@ -11,12 +11,6 @@ const size = 1024;
 
 export function interfaceSet(ground: CompilerGround, term: InterfaceAddresses, family: Family): string {
   const { device, part } = term;
-  if (device.endsWith('*')) {
-    return ground.refuse(
-      `${term.interface}:${part} is about one device, and ${device} stands for several`,
-      'name the device',
-    );
-  }
   return ground.set({
     key: { type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] },
     flags: part === 'network' ? ['interval'] : [],

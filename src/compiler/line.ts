@@ -16,13 +16,12 @@ export function ruleOf(line: Line, origin: Origin, comment?: string): Rule {
 
 /** Lines one behind the other as one; the families agree. */
 export function joinLines(...lines: readonly Line[]): Line {
-  const family = lines.find((line) => line.family !== undefined)?.family;
-  const protocols = lines.find((line) => line.protocols !== undefined)?.protocols;
-  return {
-    ...(family !== undefined && { family }),
-    ...(protocols !== undefined && { protocols }),
-    statements: lines.flatMap((line) => line.statements),
-  };
+  let joined: Line = { statements: lines.flatMap(({ statements }) => statements) };
+  for (const { family, protocols } of lines) {
+    if (family !== undefined && joined.family === undefined) joined = { ...joined, family };
+    if (protocols !== undefined && joined.protocols === undefined) joined = { ...joined, protocols };
+  }
+  return joined;
 }
 
 export const isFor = (line: Line, family: Family): boolean => line.family === undefined || line.family === family;
@@ -36,7 +35,7 @@ const familyOfProtocol = new Map<string, Family>([
 ]);
 
 function familyGuard(family: Family | undefined, statements: readonly Statement[]): Statement[] {
-  if (family === undefined || reads(statements, (node) => impliedFamily(node) === family)) return [];
+  if (family === undefined || reads(guarding(statements), (node) => impliedFamily(node) === family)) return [];
   return [match(meta('nfproto'), family === 4 ? 'ipv4' : 'ipv6')];
 }
 
@@ -47,7 +46,7 @@ function impliedFamily(node: object): Family | undefined {
 }
 
 function protocolGuard({ protocols, statements }: Line): Statement[] {
-  if (protocols === undefined || reads(statements, saysProtocol)) return [];
+  if (protocols === undefined || reads(guarding(statements), saysProtocol)) return [];
   return [match(meta('l4proto'), oneOf(protocols.map(protocolName)))];
 }
 
@@ -60,6 +59,12 @@ function protocolOf(node: object): string | undefined {
   if (!('payload' in node)) return undefined;
   const { protocol } = node.payload as { protocol?: string };
   return protocol;
+}
+
+/** nft puts a check in front of the statement that needs it: what is done before is done to all packets. */
+function guarding(statements: readonly Statement[]): readonly Statement[] {
+  const first = statements.findIndex((statement) => !('match' in statement));
+  return first < 0 ? statements : statements.slice(0, first + 1);
 }
 
 /** Does anything in the statements satisfy the test? */

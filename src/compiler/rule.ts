@@ -39,6 +39,8 @@ export interface RuleCompiler {
 export interface RuleOptions {
   /** Instead of the plain compilation of the actions. */
   readonly actions?: (actions: readonly Action[], site: RuleSite) => readonly ActionFragment[];
+  /** What must hold besides the matches. */
+  readonly conditions?: readonly Condition[];
   /** False where another part of the rule counts. */
   readonly counts?: boolean;
 }
@@ -54,18 +56,15 @@ export function compileRule(
   { draft, words }: RuleCompiler,
   known: KnownRule,
   standing: Standing,
-  { actions = eachAction(words), counts = true }: RuleOptions = {},
+  { actions = eachAction(words), conditions: more = [], counts = true }: RuleOptions = {},
 ): CompiledRule {
   const { ast } = known;
   const opens = opensConnections(ast, standing);
   const l4 = transport(ast, opens);
   const looks = ast.matches.flatMap((match) => coreLook(match, siteOf(match)));
   const guard = standing.guard === undefined ? [] : [{ fragment: holds(...standing.guard) }];
-  const conditions: Condition[] = [
-    ...looks,
-    ...(l4.fragment === undefined ? [] : [{ fragment: l4.fragment }]),
-    ...guard,
-  ];
+  const transported = l4.fragment === undefined ? [] : [{ fragment: l4.fragment }];
+  const conditions: Condition[] = [...looks, ...transported, ...more, ...guard];
   const families = common(conditions, ast);
   const facts: RuleFacts = {
     id: known.id,

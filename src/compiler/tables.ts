@@ -26,8 +26,7 @@ export function declareTables(draft: Draft): void {
 
 /** The sets of a table that a rule names. */
 export function tableSets(draft: Draft, name: string, at: Position): TableSets {
-  const decl = draft.policy.tables.get(name);
-  if (decl === undefined) return refuse(at, `there is no table ${name}`);
+  const decl = draft.policy.tables.get(name)!;
   if (decl.backend !== 'nft') {
     return refuse(at, `<${name}> is an ipset, and nft rules can't look into one`, 'take backend nft, or another table');
   }

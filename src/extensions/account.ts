@@ -53,9 +53,8 @@ const shardSeed = 0x706f7374;
 
 /** The chain that counts for an account. */
 export function accountJump(name: string, site: Site): Verdict {
-  const decl = site.policy.accounts.get(name);
-  if (decl === undefined) return site.refuse(`there is no account ${name}`);
-  return jump(site.sharedChain(`a_${name}`, linesOf(decl, site)));
+  const decl = site.policy.accounts.get(name)!;
+  return jump(site.sharedChain(`account_${name}`, linesOf(decl, site)));
 }
 
 function linesOf(decl: AccountDecl, site: Site): Line[] {

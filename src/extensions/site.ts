@@ -72,7 +72,7 @@ export interface Ground {
   sharedBaseChain(name: string, base: BaseChain, lines: readonly Line[], table?: TableFamily): void;
   /** A number from 1 that tells a thing from the others of its kind in this compilation. */
   numberOf(kind: string, thing: string): number;
-  /** The sets of a policy table. @throws when the policy has no such table: the reader has checked it. */
+  /** The sets of a policy table; the reader has checked that there is one. */
   table(name: string): TableSets;
   /** Bits of a mark that nothing else in the policy uses; the same owner gets the same bits. */
   markBits(of: MarkField['of'], owner: string, bits: number): MarkField;

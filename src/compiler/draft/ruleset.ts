@@ -51,7 +51,7 @@ export class RulesetDraft {
   object(request: ObjectRequest, origin: Origin): string {
     const { table = 'inet', role, ...body } = request;
     const draft = this.#table(table);
-    const name = draft.objectNames.claim(objectName(role), JSON.stringify(role));
+    const name = draft.objectNames.claim(objectName(role), ownerOf(role));
     if (!draft.objects.has(name)) draft.objects.set(name, { object: { name, ...body, origin } as NamedObject, role });
     return name;
   }
@@ -112,6 +112,10 @@ export class RulesetDraft {
     return draft;
   }
 }
+
+/** A rule's text and place are long, and its id says it. */
+const ownerOf = (role: ManifestObject['role']): string =>
+  role.kind === 'rule' ? `rule ${role.rule}` : JSON.stringify(role);
 
 const typeNames = (type: SetType): readonly string[] => ('type' in type ? type.type : (type.of ?? []));
 

@@ -4,12 +4,11 @@ import { type ActionFragment, does } from '../../extensions/fragment.js';
 import type { BaseChain } from '../../nft/model.js';
 import type { Action, Rule } from '../../policy/ast.js';
 import type { Place } from '../../policy/vocabulary.js';
-import { refuse } from '../draft/draft.js';
 import { compileRule, type KnownRule, type RuleCompiler } from '../rule.js';
 import type { RuleSite, Standing } from '../site.js';
 import { compileAction } from '../words/actions.js';
 import { accepting } from '../words/verdicts.js';
-import { mapping } from './map.js';
+import { mapped, mapping } from './map.js';
 import { passFilter } from './pass.js';
 import { destination, redirection, source } from './translate.js';
 
@@ -25,9 +24,7 @@ export type Translation = Extract<Action, { action: 'masquerade' | 'snat' | 'dna
 
 export function compileNat(compiler: RuleCompiler, rules: readonly KnownRule[]): void {
   for (const rule of rules) {
-    compiler.draft.attempt(() => {
-      for (const chain of chainsOf(rule.ast)) compileIn(compiler, rule, chain);
-    });
+    for (const chain of chainsOf(rule.ast)) compiler.draft.attempt(() => compileIn(compiler, rule, chain));
   }
 }
 
@@ -42,18 +39,16 @@ function compileIn(compiler: RuleCompiler, rule: KnownRule, name: NatChain): voi
     chainNamed: (chain, from) => from.refuse(`rules of nat: can't go on in ${chain}`),
   };
   const actions = (list: readonly Action[], site: RuleSite) => natActions(list, site, compiler);
+  const conditions = rule.ast.actions.flatMap((action) =>
+    action.action === 'map' ? [mapped(action, name === 'dstnat')] : [],
+  );
   const target = compiler.draft.ruleset.chain(name, name, base);
-  target.rules.push(...compileRule(compiler, rule, standing, { actions }).rules);
+  target.rules.push(...compileRule(compiler, rule, standing, { actions, conditions }).rules);
 }
 
-/** The chains of a rule: those of its translation; without one (`accept`: no translation) those that its device names. */
-function chainsOf({ matches, actions, at }: Rule): NatChain[] {
-  const translations = actions.filter(isTranslation);
-  const [first, second] = translations;
-  if (second !== undefined) return refuse(second.at, 'one rule translates once', 'write a rule for each translation');
-  const leaves = matches.some(({ word }) => word === 'out');
-  const arrives = matches.some(({ word }) => word === 'in');
-  switch (first?.action) {
+/** The chains of a rule: those of its translation; without one (`accept`: as it is) those that its device names. */
+function chainsOf({ matches, actions }: Rule): NatChain[] {
+  switch (actions.find(isTranslation)?.action) {
     case 'map':
       return ['dstnat', 'srcnat'];
     case 'masquerade':
@@ -63,14 +58,11 @@ function chainsOf({ matches, actions, at }: Rule): NatChain[] {
     case 'redirect':
       return ['dstnat'];
     case undefined: {
-      if (actions.every(({ action }) => action !== 'accept')) {
-        return refuse(
-          at,
-          'this rule translates nothing',
-          'end it with masquerade, snat, dnat, redirect, map, or accept for no translation',
-        );
-      }
-      return [...(leaves ? [] : ['dstnat' as const]), ...(arrives ? [] : ['srcnat' as const])];
+      const words = matches.map(({ word }) => word);
+      return [
+        ...(words.includes('out') ? [] : ['dstnat' as const]),
+        ...(words.includes('in') ? [] : ['srcnat' as const]),
+      ];
     }
   }
 }
@@ -78,20 +70,17 @@ function chainsOf({ matches, actions, at }: Rule): NatChain[] {
 const isTranslation = (action: Action): action is Translation =>
   ['masquerade', 'snat', 'dnat', 'redirect', 'map'].includes(action.action);
 
+/** `accept` behind a translation: the filter lets the connection pass; alone: no translation. */
 function natActions(actions: readonly Action[], site: RuleSite, { words }: RuleCompiler): ActionFragment[] {
-  const passes = actions.some(isTranslation) && actions.some(({ action }) => action === 'accept');
-  return actions.flatMap((action): ActionFragment[] => {
-    const own = site.from(action.at);
-    if (isTranslation(action)) {
-      const translation = translate(action, own);
-      return passes ? [pass(action, translation, own), translation] : [translation];
-    }
-    if (action.action === 'accept') return passes ? [] : [accepting];
-    if (['count', 'log', 'mark', 'add', 'delete', 'account', 'extension'].includes(action.action)) {
-      return [compileAction(action, own, words)];
-    }
-    return refuse(action.at, `${action.action} can't stand in nat:`, 'filter in chains:');
-  });
+  const translation = actions.find(isTranslation);
+  return actions
+    .flatMap((action): ActionFragment[] => {
+      const own = site.from(action.at);
+      if (isTranslation(action)) return [translate(action, own)];
+      if (action.action !== 'accept') return [compileAction(action, own, words)];
+      return [translation === undefined ? accepting : pass(translation, own)];
+    })
+    .sort((a, b) => Number(a.final === true) - Number(b.final === true));
 }
 
 function translate(action: Translation, site: RuleSite): ActionFragment {
@@ -108,14 +97,10 @@ function translate(action: Translation, site: RuleSite): ActionFragment {
   }
 }
 
-/** The filter lets pass what a destination rule accepts. */
-function pass({ action }: Translation, { families }: ActionFragment, site: RuleSite): ActionFragment {
-  if (action === 'masquerade' || action === 'snat' || (action === 'map' && site.runsIn('postrouting'))) {
-    if (action === 'map') return { lines: [], inline: true };
-    return site.refuse(
-      `accept behind ${action} has no effect: the filter has decided before the source is translated`,
-      'accept the packets in forward or output',
-    );
-  }
-  return { ...does(passFilter(site)), ...(families && { families }) };
+function pass({ action }: Translation, site: RuleSite): ActionFragment {
+  if (action === 'dnat' || action === 'redirect') return does(passFilter(site));
+  return site.refuse(
+    `accept behind ${action} has no effect: the filter has decided before the source is translated`,
+    'accept the packets in forward or output',
+  );
 }

@@ -6,10 +6,10 @@ import type { AddressRange, Family } from '../../net/address.js';
 import { formatAddress } from '../../net/address.js';
 import { concat, dnat, jhash, lookup, masquerade, numgen, payload, range, redirect, snat } from '../../nft/build.js';
 import type { Expression, NatTarget, Statement } from '../../nft/model.js';
-import type { Action, Match, NumberRange } from '../../policy/ast.js';
+import type { Action, Choice, Match, NumberRange } from '../../policy/ast.js';
+import { protocolName } from '../line.js';
 import type { RuleSite } from '../site.js';
 import { bothFamilies } from '../weave.js';
-import { flatten } from '../words/choice.js';
 
 type Translate = Extract<Action, { action: 'masquerade' | 'snat' | 'dnat' | 'redirect' }>;
 type PortMatch = Extract<Match, { word: 'tcp' | 'udp' | 'port' | 'sport' }>;
@@ -32,7 +32,7 @@ const one = (family: Family, statement: Statement, protocols?: readonly number[]
   translation([{ family, statements: [statement], ...(protocols && { protocols }) }], [family]);
 
 export function source(action: Translate, site: RuleSite): ActionFragment {
-  const protocols = action.port === undefined ? undefined : portProtocols(action.action, site);
+  const protocols = action.port === undefined ? undefined : portProtocols(site);
   const port = action.port && { port: range(action.port.first, action.port.last) };
   const flags = action.sticky ? { flags: ['persistent'] as const } : {};
   if (action.action === 'masquerade') {
@@ -44,8 +44,7 @@ export function source(action: Translate, site: RuleSite): ActionFragment {
     const both: Line = { statements: [masquerade(to)], ...(protocols && { protocols }) };
     return translation(families.length === 2 ? [both] : lines, families);
   }
-  const { to } = action;
-  if (to === undefined) return site.refuse('snat needs an address', 'write "snat to 192.0.2.1"');
+  const to = action.to!;
   return one(to.family, snat({ family: word(to.family), addr: ends(to), ...port, ...flags }), protocols);
 }
 
@@ -59,8 +58,7 @@ function masqueradeFamilies(site: RuleSite): readonly Family[] {
 
 export function destination(action: Translate, site: RuleSite): ActionFragment {
   if (action.table !== undefined) return balanced(action, action.table, site);
-  const { to } = action;
-  if (to === undefined) return site.refuse('dnat needs an address', 'write "dnat to 192.0.2.2"');
+  const to = action.to!;
   if (to.family === 4 && to.first >> 24n === 127n) {
     site.warn(
       'packets from outside reach 127.0.0.0/8 only if net.ipv4.conf.DEVICE.route_localnet is 1',
@@ -68,7 +66,7 @@ export function destination(action: Translate, site: RuleSite): ActionFragment {
     );
   }
   const { family } = to;
-  const shift = portShift('dnat', action.port, site);
+  const shift = portShift(action.port, site);
   if (shift === undefined) return one(family, dnat({ family: word(family), addr: ends(to) }));
   if (shift.map === undefined) {
     return one(family, dnat({ family: word(family), addr: ends(to), port: shift.port! }), shift.protocols);
@@ -80,8 +78,7 @@ export function destination(action: Translate, site: RuleSite): ActionFragment {
 }
 
 export function redirection(action: Translate, site: RuleSite): ActionFragment {
-  if (action.port === undefined) return site.refuse('redirect needs a port', 'write "redirect to 8080"');
-  const shift = portShift('redirect', action.port, site);
+  const shift = portShift(action.port, site);
   // Without a shift the ports are those that the packets have already.
   const port = shift && (shift.map === undefined ? shift.port : lookup(shift.field, shift.map));
   const statement = redirect(port === undefined ? {} : { port });
@@ -102,19 +99,12 @@ interface PortShift {
  * Ports of the target: one for all, or as many as the rule matches, one for each. nft would take a range as a pool.
  * @returns undefined when the ports stay as they are.
  */
-function portShift(what: string, to: NumberRange | undefined, site: RuleSite): PortShift | undefined {
+function portShift(to: NumberRange | undefined, site: RuleSite): PortShift | undefined {
   if (to === undefined) return undefined;
-  const protocols = portProtocols(what, site);
-  const name = protocols.length > 1 ? 'th' : protocols[0] === 6 ? 'tcp' : protocols[0] === 17 ? 'udp' : 'th';
-  const field = payload(name, 'dport');
+  const protocols = portProtocols(site);
+  const field = payload(protocols.length > 1 ? 'th' : String(protocolName(protocols[0]!)), 'dport');
   if (to.first === to.last) return { protocols, field, port: to.first };
   const from = matchedPorts(site);
-  if (from === undefined || from.last - from.first !== to.last - to.first) {
-    return site.refuse(
-      `${to.first}-${to.last} has another length than the ports that the rule matches`,
-      'take as many ports on both sides, or a single port',
-    );
-  }
   if (from.first === to.first) return undefined;
   const length = to.last - to.first + 1;
   if (length > mostPorts) site.refuse(`${length} ports are too many to shift one by one`, `${mostPorts} are the most`);
@@ -122,27 +112,19 @@ function portShift(what: string, to: NumberRange | undefined, site: RuleSite): P
   return { protocols, field, map };
 }
 
-/** The one range of destination ports that the rule matches. */
-function matchedPorts({ ast }: RuleSite): NumberRange | undefined {
-  const isPorts = (match: Match): match is PortMatch =>
-    match.word === 'tcp' || match.word === 'udp' || match.word === 'port';
-  const ports = ast.matches.find(isPorts)?.ports;
-  if (ports === undefined || ports === 'any') return undefined;
-  const { negated, ranges } = flatten(ports);
-  return negated || ranges.length !== 1 ? undefined : ranges[0];
+/** The one range of destination ports that the rule matches, as the reader has seen to. */
+function matchedPorts({ ast }: RuleSite): NumberRange {
+  const isPorts = (match: Match): match is PortMatch => ['tcp', 'udp', 'port'].includes(match.word);
+  const ports = ast.matches.find(isPorts)!.ports as Choice<NumberRange>;
+  return ports.any[0]!;
 }
 
-function portProtocols(what: string, site: RuleSite): readonly number[] {
-  return (
-    site.rule.protocols ??
-    site.refuse(`${what} with a port needs packets that have ports`, 'add tcp:, udp:, port:, or "proto: [tcp, udp]"')
-  );
-}
+/** A rule with ports is limited to protocols that have them. */
+const portProtocols = ({ rule }: RuleSite): readonly number[] => rule.protocols!;
 
 /** Spreads connections over the hosts that the table has in the policy. */
 function balanced({ port, pick = 'round-robin' }: Translate, name: string, site: RuleSite): ActionFragment {
-  const decl = site.policy.tables.get(name);
-  if (decl === undefined) return site.refuse(`there is no table ${name}`);
+  const decl = site.policy.tables.get(name)!;
   const ranges = decl.entries.filter(({ not }) => !not).map(({ range }) => range);
   if (decl.entries.some(({ not }) => not)) site.refuse(`<${name}> has exceptions; a table of targets can't`);
   const families = bothFamilies.filter((family) => ranges.some((range) => range.family === family));
@@ -153,7 +135,7 @@ function balanced({ port, pick = 'round-robin' }: Translate, name: string, site:
     );
   }
   if (port !== undefined && port.first !== port.last) site.refuse('several targets take one port, or none');
-  const protocols = port && portProtocols('dnat', site);
+  const protocols = port && portProtocols(site);
   const lines = families.map((family): Line => {
     const hosts = ranges.filter((range) => range.family === family).flatMap((range) => hostsOf(range, site));
     const entries = hosts.map((host, index) => [index, host] as const);

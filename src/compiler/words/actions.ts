@@ -18,7 +18,7 @@ export function compileAction(action: Action, site: RuleSite, words: Words): Act
     case 'block':
       return blocking(site);
     case 'reject':
-      return rejecting(action, site);
+      return rejecting(action);
     case 'return':
       return returning;
     case 'jump':
@@ -41,7 +41,7 @@ export function compileAction(action: Action, site: RuleSite, words: Words): Act
     case 'extension': {
       const compiler = words.action(action.name);
       if (compiler.everyPacket) seesEveryPacket(action.name, site);
-      return compiler.compile(action.spec, site);
+      return compiler.compile(action.spec, site.from(action.at, action.name));
     }
     case 'notrack':
     case 'masquerade':
@@ -49,7 +49,7 @@ export function compileAction(action: Action, site: RuleSite, words: Words): Act
     case 'dnat':
     case 'redirect':
     case 'map':
-      return site.refuse(`${action.action} can't stand here`, 'translations stand in the list nat:');
+      throw new Error(`${action.action} is compiled where it works, not here`);
   }
 }
 

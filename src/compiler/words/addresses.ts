@@ -28,7 +28,7 @@ export function addresses({ word, addresses: choice }: AddressMatch, site: RuleS
     const excluded = outside(choice.not, family, look);
     return inside(choice.any, family, look).map((way): Line => ({ family, statements: [...way, ...excluded] }));
   });
-  return { anyOf: sameForBoth(lines) };
+  return { anyOf: dependOnFamily([...choice.any, ...choice.not], lines) ? lines : sameForBoth(lines) };
 }
 
 interface Look {
@@ -52,15 +52,15 @@ function familiesOf(any: readonly AddressTerm[], not: readonly AddressTerm[]): r
   return bothFamilies.filter((family) => terms.some((term) => term.kind !== 'range' || term.range.family === family));
 }
 
-/** Lines that don't depend on the family are for both. */
-function sameForBoth(lines: readonly Line[]): Line[] {
-  const texts = (family: Family) =>
-    JSON.stringify(lines.filter((line) => line.family === family).map((l) => l.statements));
-  if (lines.some((line) => line.family === 4) && texts(4) === texts(6)) {
-    return lines.filter((line) => line.family === 4).map(({ statements }) => ({ statements }));
-  }
-  return [...lines];
-}
+/** Only what the kernel is asked by `fib` is the same for both families. */
+const dependOnFamily = (terms: readonly AddressTerm[], lines: readonly Line[]): boolean =>
+  terms.some(({ kind }) => kind === 'range' || kind === 'table') || !lines.every(asksKernel);
+
+const asksKernel = ({ statements }: Line): boolean =>
+  statements.every((statement) => 'match' in statement && Object.hasOwn(Object(statement.match.left), 'fib'));
+
+const sameForBoth = (lines: readonly Line[]): Line[] =>
+  lines.filter(({ family }) => family === 4).map(({ statements }) => ({ statements }));
 
 /** Ways to be one of the members. */
 function inside(terms: readonly AddressTerm[], family: Family, look: Look): readonly (readonly Statement[])[] {

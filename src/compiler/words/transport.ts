@@ -47,21 +47,16 @@ function otherProtocols(rule: Rule): Transport {
   return { fragment: { anyOf: [{ statements }] } };
 }
 
-/** The protocols of which one must hold, by all words; undefined when any may. */
+/** The protocols of which one must hold, by all words; undefined when any may. The reader has seen that some are left. */
 function protocolsOf(rule: Rule): number[] | undefined {
   const sets = rule.matches.flatMap((word) => {
     const protocols = protocolsOfWord(word);
-    return protocols === undefined ? [] : [{ at: word.at, word: word.word, protocols }];
+    return protocols === undefined ? [] : [protocols];
   });
   const [first, ...others] = sets;
   if (first === undefined) return undefined;
-  let left = first.protocols;
-  for (const { at, word, protocols } of others) {
-    left = left.filter((protocol) => protocols.includes(protocol));
-    if (left.length === 0) refuse(at, `no packet is both ${first.word} and ${word}`, 'write two rules');
-  }
   const excluded = wordsOf(rule, 'proto').flatMap(({ protocols }) => protocols.not);
-  return left.filter((protocol) => !excluded.includes(protocol));
+  return first.filter((protocol) => !excluded.includes(protocol) && others.every((set) => set.includes(protocol)));
 }
 
 function protocolsOfWord(word: Match): readonly number[] | undefined {

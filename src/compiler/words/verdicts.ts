@@ -16,7 +16,6 @@ export const returning: ActionFragment = { ...final(returnVerdict), leaves: true
 /** What `block_policy` says: silence, or an answer that closes the connection. */
 export function blocking(site: RuleSite): ActionFragment {
   if (site.policy.blockPolicy === 'drop') return dropping;
-  refuseWhereNothingAnswers('block with block_policy return', site);
   return final(goto(blockChain(site.draft, site)));
 }
 
@@ -39,23 +38,8 @@ const unreachable: Readonly<Record<Exclude<RejectWith, 'tcp-reset'>, string>> = 
   admin: 'admin-prohibited',
 };
 
-export function rejecting({ with: how }: Extract<Action, { action: 'reject' }>, site: RuleSite): ActionFragment {
-  refuseWhereNothingAnswers('reject', site);
-  if (how !== 'tcp-reset') return final(reject('icmpx', unreachable[how]));
-  const { protocols } = site.rule;
-  if (protocols?.length !== 1 || protocols[0] !== 6) {
-    site.refuse(
-      'reject with tcp-reset answers TCP only, and this rule is about other packets, too',
-      'add "tcp: any", or take block with "block_policy: return", which answers each protocol in its way',
-    );
-  }
-  return final(rejectTcpReset);
-}
-
-function refuseWhereNothingAnswers(what: string, site: RuleSite): void {
-  if (site.runsIn('postrouting', 'egress')) {
-    site.refuse(`${what} can't answer in postrouting`, 'decide in forward or output');
-  }
+export function rejecting({ with: how }: Extract<Action, { action: 'reject' }>): ActionFragment {
+  return final(how === 'tcp-reset' ? rejectTcpReset : reject('icmpx', unreachable[how]));
 }
 
 /** To another chain of the policy, in the hooks of this one. */

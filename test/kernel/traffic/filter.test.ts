@@ -380,6 +380,27 @@ chains:
     );
   });
 
+  test('an ingress chain sees packets of its device before anything else, with the same tables', async () => {
+    await net.load(`
+tables: { banned: { entries: [198.51.100.2, 2001:db8:2::2] } }
+chains:
+  ingress:
+    on: wan
+    rules:
+      - { from: <banned>, tcp: 80, do: drop }
+      - { tcp: 81, do: reject with tcp-reset }
+      - { fragment: true, do: drop }
+`);
+    await inBoth(async (family) => {
+      assert.equal((await net.outside.tcp(address.wan[family], 80)).result, 'timeout');
+      assert.equal((await net.outside.tcp(address.inside[family], 80)).result, 'timeout');
+      assert.equal((await net.outside.tcp(address.wan[family], 81)).result, 'refused');
+      assert.equal((await net.inside.tcp(address.lan[family], 80)).result, 'ok');
+      assert.equal(await net.outside.ping(address.wan[family], 3000), 'timeout');
+      assert.equal(await net.outside.ping(address.wan[family], 100), 'ok');
+    });
+  });
+
   test('notrack leaves no connection behind, and its other actions still decide', async () => {
     await net.load(`
 chains:
