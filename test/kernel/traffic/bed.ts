@@ -54,8 +54,8 @@ export const inBoth = async (check: (family: 4 | 6) => Promise<void>): Promise<v
   await Promise.all(([4, 6] as const).map(check));
 };
 
-/** A connection that nobody answers is given up after this. Nothing here takes longer than a few milliseconds. */
-const withinMs = 500;
+/** A connection that nobody answers is given up after this. Answers take a few milliseconds, on a busy machine some more. */
+const withinMs = 900;
 
 export async function bed(scope: Scope): Promise<Bed> {
   const [outside, gate, inside] = [await namespace(scope), await namespace(scope), await namespace(scope)];
