@@ -59,7 +59,7 @@ const cases: readonly (readonly [policy: string, ...expected: string[]])[] = [
   ],
   [
     'chains:\n  prerouting: { rules: [{ do: jump quick }] }\n  quick: { rules: [{ udp: 53, do: notrack }] }\n',
-    '3:35 notrack works before conntrack, where nothing jumps from; write the rule in prerouting or output',
+    '3:20 notrack works where no rule can jump from; write the rule in a base chain',
   ],
 ];
 
