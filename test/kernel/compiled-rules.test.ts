@@ -18,7 +18,12 @@ const folder = join(import.meta.dirname, '../../../rules');
 test('the kernel takes the compiled text of every policy in rules/', async (t) => {
   const space = await namespace(t);
   // A copy is sent by a device that must be there.
-  for (const device of ['eth0', 'eth1', 'eth2']) await space.run('ip', 'link', 'add', device, 'type', 'dummy');
+  for (const [one, other] of [
+    ['eth0', 'eth1'],
+    ['eth2', 'eth3'],
+  ] as const) {
+    await space.run('ip', 'link', 'add', one, 'type', 'veth', 'peer', 'name', other);
+  }
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.nft'))) {
     await t.test(name, async () => {
       await space.nft(readFileSync(join(folder, name), 'utf8'));
