@@ -5,7 +5,7 @@
 
 import type { AnyCommand } from './command.js';
 
-export const topics = ['Policy', 'Daemon', 'Tables and accounts', 'Compatible programs', 'Other'] as const;
+export const topics = ['Policy', 'Daemon', 'Tables and accounts', 'Knocks', 'Compatible programs', 'Other'] as const;
 
 export interface CommandEntry {
   readonly topic: (typeof topics)[number];
@@ -93,6 +93,16 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     topic: 'Tables and accounts',
     summary: 'look at per-IP accounts',
     load: async () => (await import('./account.js')).account,
+  },
+  knock: {
+    topic: 'Knocks',
+    summary: 'knock at a host; look at and take back what knocks have opened',
+    load: async () => (await import('./knock.js')).knock,
+  },
+  sysrq: {
+    topic: 'Knocks',
+    summary: 'ask a host for keys of the magic SysRq',
+    load: async () => (await import('./sysrq.js')).sysrq,
   },
   pftabled: {
     topic: 'Compatible programs',

@@ -8,7 +8,7 @@ import type { Manifest, Note } from '../compiler/plan.js';
 import type { CompiledPolicy, PolicyText } from '../engine/policy-control.js';
 import { PosternError } from '../errors.js';
 import { vocabulary } from '../extensions/registry.js';
-import type { Policy } from '../policy/ast.js';
+import type { Policy, SectionEntry } from '../policy/ast.js';
 import { type Diagnostic, diagnosticJson, diagnosticText } from '../policy/diagnostics.js';
 import { parsePolicy } from '../policy/parse.js';
 import { counted } from './text.js';
@@ -55,6 +55,7 @@ function withAbsoluteFiles(policy: Policy, folder: string): Policy {
   const at = (path: string) => resolve(folder, path);
   return {
     ...policy,
+    sections: new Map([...policy.sections].map(([name, entries]) => [name, withFiles(entries, at)])),
     ...(pftabled?.keyFile !== undefined && { pftabled: { ...pftabled, keyFile: at(pftabled.keyFile) } }),
     ...(api !== undefined && {
       api: {
@@ -63,6 +64,18 @@ function withAbsoluteFiles(policy: Policy, folder: string): Policy {
       },
     }),
   };
+}
+
+/** Extensions name files as `{ file: PATH }`. */
+function withFiles(entries: ReadonlyMap<string, SectionEntry>, at: (path: string) => string) {
+  return new Map([...entries].map(([name, entry]) => [name, { ...entry, spec: filesOf(entry.spec, at) }]));
+}
+
+function filesOf(spec: unknown, at: (path: string) => string): unknown {
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) return spec;
+  const { file } = spec as { readonly file?: unknown };
+  if (typeof file === 'string' && Object.keys(spec).length === 1) return { file: at(file) };
+  return Object.fromEntries(Object.entries(spec).map(([key, value]) => [key, filesOf(value, at)]));
 }
 
 function refusal(file: string, diagnostics: readonly Diagnostic[]): PosternError {

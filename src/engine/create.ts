@@ -17,6 +17,7 @@ import { Expiry } from './expiry.js';
 import { Gate } from './gate.js';
 import { InterfaceSets, type OpenLinks } from './interface-sets.js';
 import { LiveAccounts } from './live-accounts.js';
+import { LiveKnocks } from './live-knocks.js';
 import { LivePolicy } from './live-policy.js';
 import { LiveTables } from './live-tables.js';
 import { Loader, loadable } from './loader.js';
@@ -57,6 +58,7 @@ class KernelEngine implements Engine {
   readonly events = new EventEmitter<EngineEvents>();
   readonly tables: LiveTables;
   readonly accounts: LiveAccounts;
+  readonly knocks: LiveKnocks;
   readonly policy: LivePolicy;
   readonly #clock: Clock;
   readonly #committer: Committer;
@@ -105,6 +107,7 @@ class KernelEngine implements Engine {
     });
     this.tables = new LiveTables({ tables, writer, reader: this.#reader, gate, clock, events });
     this.accounts = new LiveAccounts({ kernel, clock, gate, ...pick(options, 'seriesPerAccount') });
+    this.knocks = new LiveKnocks({ kernel, committer: this.#committer, clock, gate, events, store });
     this.#interfaces = new InterfaceSets({
       kernel,
       committer: this.#committer,
@@ -215,6 +218,8 @@ class KernelEngine implements Engine {
   #switched(plan: Plan): void {
     this.accounts.switch(plan.accounts, plan.manifest);
     this.#interfaces.switch(plan.manifest);
+    this.knocks.switch(plan);
+    void this.knocks.restore().catch((error: unknown) => this.#trouble(error));
     void this.#interfaces.update();
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
   }
@@ -263,6 +268,7 @@ class KernelEngine implements Engine {
       if (structure || own.some((set) => sets.has(set))) await this.#reconcile(table);
     }
     await this.#interfaces.update();
+    await this.knocks.restore();
   }
 
   #doubt(table: LiveTable): void {

@@ -6,6 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Family } from '../net/address.js';
 import type { Accounts } from './accounts.js';
+import type { KnockEvent, Knocks } from './knocks.js';
 import type { PolicyControl, PolicyDiff } from './policy-control.js';
 import type { ChangeCount, Source, Tables } from './tables.js';
 
@@ -24,6 +25,8 @@ export interface EngineEvents {
       readonly repairMs?: number;
     },
   ];
+  /** Somebody was let in by a knock, or is no longer. Those whose time runs out aren't told of. */
+  knock: [KnockEvent];
   /** Something failed in the background; the engine goes on. */
   trouble: [{ readonly error: Error }];
 }
@@ -73,6 +76,7 @@ export interface EngineMetrics {
 export interface Engine {
   readonly tables: Tables;
   readonly accounts: Accounts;
+  readonly knocks: Knocks;
   readonly policy: PolicyControl;
   readonly events: EventEmitter<EngineEvents>;
   metrics(): Promise<EngineMetrics>;

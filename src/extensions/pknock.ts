@@ -257,10 +257,10 @@ const tell = (prefix: string, ground: Ground): Statement =>
 /** Length of a UDP datagram with the payload that the original takes. */
 const datagramLength = 8 + 65;
 
-/** One source gets through with a few datagrams a minute, so that a flood from it costs the daemon nothing. */
-const perSource = { rate: 10, per: 'minute', burst: 5, inv: true } as const;
-/** What all sources together may cost the daemon. */
-const forAll = { rate: 2000, per: 'second', burst: 500 } as const;
+/** One source gets through with a datagram a second, so that a flood from it costs the daemon nothing. */
+const perSource = { rate: 1, per: 'second', burst: 20, inv: true } as const;
+/** What all sources together may cost the daemon: a third of a processor. */
+const forAll = { rate: 20_000, per: 'second', burst: 5_000 } as const;
 /** Tokens of a source are all back by then. */
 const perSourceMs = 60_000;
 

@@ -4,7 +4,9 @@
  */
 
 import type { Engine } from '../engine/engine.js';
+import type { PacketCopies } from '../kernel/packet-copies.js';
 import type { Policy } from '../policy/ast.js';
+import type { AuditEvent } from '../store/audit-lines.js';
 import type { Store } from '../store/store.js';
 
 export interface Log {
@@ -41,6 +43,10 @@ export interface ServiceContext {
   readonly engine: Engine;
   /** Absent when the daemon runs without a state directory. */
   readonly store?: Store;
+  /** Copies of packets that rules log; absent where there is no packet worker. */
+  readonly copies?: PacketCopies;
+  /** Writes down what isn't a change of the store; never rejects. */
+  readonly audit?: (event: AuditEvent) => Promise<void>;
   readonly log: Log;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

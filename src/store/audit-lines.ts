@@ -12,7 +12,7 @@ const prefixesPerLine = 100;
 
 /** Something that was done to the daemon, other than a change of entries: a policy applied, a state imported. */
 export interface AuditEvent {
-  readonly who: Origin;
+  readonly who: Origin | { readonly kind: 'sysrq'; readonly id: string };
   readonly op: string;
   readonly detail?: Json;
 }
@@ -69,7 +69,7 @@ function whatOf(draft: Draft, run: readonly Draft[]): object {
   };
 }
 
-function whoOf({ kind, id }: Origin): Origin {
+function whoOf({ kind, id }: AuditEvent['who']): AuditEvent['who'] {
   return { kind, id };
 }
 

@@ -31,7 +31,8 @@ export function verifySpa(payload: Buffer, secret: Buffer, source: Address, minu
   return timingSafeEqual(payload.subarray(0, digestDigits), Buffer.from(spaDigest(secret, source, minute)));
 }
 
-function spaDigest(secret: Buffer, source: Address, minute: number): string {
+/** In lower-case hex. It is the same for all datagrams of a source in a minute. */
+export function spaDigest(secret: Buffer, source: Address, minute: number): string {
   const addressBytes = source.family === 4 ? 4 : 16;
   const message = Buffer.alloc(addressBytes + 4);
   message.write(source.value.toString(16).padStart(addressBytes * 2, '0'), 'hex');

@@ -4,6 +4,7 @@ import type { Routes } from '../api.js';
 import { accountRoutes } from './accounts.js';
 import { entryRoutes } from './entries.js';
 import { eventRoutes } from './events.js';
+import { knockRoutes } from './knocks.js';
 import { metricsRoutes } from './metrics.js';
 import { pageRoutes } from './page.js';
 import { policyRoutes } from './policy.js';
@@ -17,6 +18,7 @@ export const allRoutes: readonly Routes[] = [
   tableRoutes,
   entryRoutes,
   accountRoutes,
+  knockRoutes,
   rateRoutes,
   policyRoutes,
   whyRoutes,

@@ -7,8 +7,12 @@ import { claimSocket } from '../../api/unix-socket.js';
 import type { ApplyOptions, ApplyResult } from '../../engine/policy-control.js';
 import { PosternError } from '../../errors.js';
 import { enterNamespace } from '../../kernel/netns.js';
+import { packetCopies } from '../../kernel/packet-copies.js';
+import { openPackets } from '../../kernel/packets.js';
+import { knock } from '../../services/knock/service.js';
 import { pftabled } from '../../services/pftabled/service.js';
 import type { Log, ServiceKind } from '../../services/service.js';
+import { sysrq } from '../../services/sysrq/service.js';
 import { compileText, readPolicyFile } from '../policy-file.js';
 import { packageVersion } from '../version.js';
 import { apiListeners } from './api-listeners.js';
@@ -19,7 +23,7 @@ import { Services } from './services.js';
 import { lockState } from './state-folder.js';
 
 /** What a policy can ask the daemon for. A new service is one entry here. */
-const serviceKinds = [pftabled] as readonly ServiceKind[];
+const serviceKinds = [pftabled, knock, sysrq] as readonly ServiceKind[];
 
 export interface DaemonOptions {
   readonly policyFile: string;
@@ -91,8 +95,10 @@ interface Surroundings {
 }
 
 /** The services over the engine, and what the API speaks for. */
-function attach({ engine, store }: Ground, { log, startedAt, socket, onStop }: Surroundings) {
-  const context = { engine, store, log, now: Date.now };
+function attach({ engine, store, audit }: Ground, { log, startedAt, socket, onStop }: Surroundings) {
+  const copies = packetCopies(openPackets, (error) => log.error(error.message));
+  onStop(() => copies.close());
+  const context = { engine, store, copies, audit: audit.event.bind(audit), log, now: Date.now };
   const reload: Reload = async (how = {}) => {
     const result = await engine.policy.apply(undefined, how);
     await bring();

@@ -25,6 +25,11 @@ export function logEvents({ events }: Engine, log: Log, now: () => number): void
     log.info(`table ${table}: ${changes}${others}`, { table, source: source?.kind, id: source?.id, ...count });
   });
 
+  events.on('knock', ({ what, knock, address, by, until }) => {
+    const when = until === undefined ? '' : `, until ${new Date(until).toISOString()}`;
+    log.info(`knock ${knock}: ${what} ${address} by ${by}${when}`, { knock, address, by, until });
+  });
+
   events.on('policy', (event) => log.info(policyText(event)));
 
   events.on('drift', ({ what, detail, repairMs }) => {

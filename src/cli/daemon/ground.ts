@@ -25,6 +25,7 @@ export interface GroundOptions {
 export interface Ground {
   readonly store: Store;
   readonly kernel: Kernel;
+  readonly audit: AuditLog;
   /** Not started. */
   readonly engine: Engine;
 }
@@ -46,5 +47,5 @@ export async function openGround({ stateFolder, readPolicy, notify, onStop }: Gr
     openLinks: (changed) => openLinks({ changed }),
   });
   onStop(() => engine.stop());
-  return { store, kernel, engine };
+  return { store, kernel, audit, engine };
 }

@@ -1,0 +1,74 @@
+/** `/v1/knocks`: who may come in because of a knock. */
+
+import { Type } from 'typebox';
+import { PosternError } from '../../errors.js';
+import { formatAddress, parseAddress } from '../../net/address.js';
+import { pknockProcLine } from '../../wire/pknock-proc.js';
+import type { Api, ApiParts } from '../api.js';
+import { callerOf } from '../caller.js';
+
+const KnockName = Type.Object({ knock: Type.String({ maxLength: 31 }) });
+const GrantPath = Type.Object({ knock: Type.String({ maxLength: 31 }), address: Type.String({ maxLength: 45 }) });
+
+const GrantOutput = Type.Object({
+  knock: Type.String(),
+  address: Type.String(),
+  by: Type.String({ description: 'sequence, or spa: a signed datagram' }),
+  at: Type.Optional(Type.String({ format: 'date-time' })),
+  until: Type.Optional(Type.String({ format: 'date-time', description: 'Absent: for ever' })),
+});
+
+export function knockRoutes(api: Api, { engine: { knocks } }: ApiParts): void {
+  const tags = ['knocks'];
+
+  api.get(
+    '/v1/knocks',
+    {
+      schema: {
+        tags,
+        summary: 'All knocks, and who may come in',
+        response: { 200: Type.Object({ knocks: Type.Array(Type.String()), grants: Type.Array(GrantOutput) }) },
+      },
+    },
+    async () => ({
+      knocks: [...knocks.names()],
+      grants: (await knocks.list()).map(({ address, at, until, ...grant }) => ({
+        ...grant,
+        address: formatAddress(address),
+        ...(at !== undefined && { at: new Date(at).toISOString() }),
+        ...(until !== undefined && { until: new Date(until).toISOString() }),
+      })),
+    }),
+  );
+
+  api.get(
+    '/v1/knocks/:knock/proc',
+    {
+      schema: {
+        tags,
+        summary: 'Records as the lines of /proc/net/xt_pknock/NAME',
+        params: KnockName,
+        response: { 200: Type.Object({ lines: Type.Array(Type.String()) }) },
+      },
+    },
+    async ({ params: { knock } }) => ({ lines: (await knocks.records(knock)).map(pknockProcLine) }),
+  );
+
+  api.delete(
+    '/v1/knocks/:knock/grants/:address',
+    {
+      schema: {
+        tags,
+        summary: 'Let a source in no longer',
+        params: GrantPath,
+        response: { 200: Type.Object({ revoked: Type.Boolean() }) },
+      },
+    },
+    async (request) => {
+      const { knock, address } = request.params;
+      const revoked = await knocks.revoke(knock, parseAddress(address), callerOf(request));
+      if (!revoked) throw new PosternError('not-found', `${address} has no grant of knock '${knock}'`);
+      return { revoked };
+    },
+  );
+}

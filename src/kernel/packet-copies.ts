@@ -1,0 +1,72 @@
+/** Copies of logged packets, by NFLOG group, for services that think about each one. The worker starts with the first group. */
+
+import { PosternError } from '../errors.js';
+import type { PacketCopy } from './duties/copy.js';
+import type { DutySpec } from './packet-duty.js';
+import type { Packets, PacketsOptions } from './packets.js';
+
+export type { PacketCopy } from './duties/copy.js';
+
+export interface PacketCopies {
+  /**
+   * Takes the copies of a group until the answered function is called.
+   * @param copyBytes of each packet
+   * @throws PosternError `conflict` when the group has a listener, `system`
+   */
+  listen(group: number, copyBytes: number, take: (copy: PacketCopy) => void): Promise<() => Promise<void>>;
+}
+
+export interface OwnedPacketCopies extends PacketCopies {
+  close(): Promise<void>;
+}
+
+interface Listener {
+  readonly duty: DutySpec;
+  readonly take: (copy: PacketCopy) => void;
+}
+
+const module = new URL('./duties/copy.js', import.meta.url).href;
+
+/** @param open starts a packet worker: `openPackets` */
+export function packetCopies(
+  open: (options: PacketsOptions) => Packets,
+  died?: PacketsOptions['died'],
+): OwnedPacketCopies {
+  const listeners = new Map<string, Listener>();
+  let packets: Packets | undefined;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const bring = (): Promise<void> => {
+    const done = turn.then(async () => {
+      packets ??= open({
+        event: (duty, event) => listeners.get(duty)?.take(event as PacketCopy),
+        ...(died !== undefined && { died }),
+      });
+      await packets.setDuties([...listeners.values()].map(({ duty }) => duty));
+    });
+    turn = done.catch(() => {});
+    return done;
+  };
+
+  return {
+    async listen(group, copyBytes, take) {
+      const name = `copies of group ${group}`;
+      if (listeners.has(name)) throw new PosternError('conflict', `NFLOG group ${group} has a listener already`);
+      listeners.set(name, { duty: { name, group, module, spec: undefined, copyBytes }, take });
+      try {
+        await bring();
+      } catch (error) {
+        listeners.delete(name);
+        throw error;
+      }
+      return async () => {
+        listeners.delete(name);
+        await bring();
+      };
+    },
+    async close() {
+      await turn;
+      await packets?.close();
+    },
+  };
+}
