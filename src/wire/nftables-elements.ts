@@ -151,12 +151,13 @@ function beginElementMessage(writer: MessageWriter, type: number, flags: number,
 function writeElement(writer: MessageWriter, element: WireElement): void {
   const at = writer.open(LIST_ELEM);
   const flags = (element.intervalEnd ? INTERVAL_END : 0) | (element.key === undefined ? CATCH_ALL : 0);
+  // In the order of libnftnl, so that traces can be compared.
   if (flags !== 0) writer.u32(ELEM.FLAGS, flags);
+  if (element.timeoutMs !== undefined) writer.u64(ELEM.TIMEOUT, element.timeoutMs);
+  if (element.expiresMs !== undefined) writer.u64(ELEM.EXPIRATION, element.expiresMs);
   if (element.key !== undefined) writeValue(writer, ELEM.KEY, element.key);
   if (element.keyEnd !== undefined) writeValue(writer, ELEM.KEY_END, element.keyEnd);
   if (element.data !== undefined) writeValue(writer, ELEM.DATA, element.data);
-  if (element.timeoutMs !== undefined) writer.u64(ELEM.TIMEOUT, element.timeoutMs);
-  if (element.expiresMs !== undefined) writer.u64(ELEM.EXPIRATION, element.expiresMs);
   if (element.comment !== undefined) writer.bytes(ELEM.USERDATA, commentRecord(element.comment));
   if (element.object !== undefined) writer.text(ELEM.OBJREF, element.object);
   writeExpressions(writer, element);
