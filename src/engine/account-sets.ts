@@ -49,14 +49,12 @@ export function bothPlus(a: Counts, b: Counts): Counts {
   return { source: plus(a.source, b.source), destination: plus(a.destination, b.destination) };
 }
 
-/** One of both directions. */
-function oneWay(direction: Direction, count: Count): Counts {
-  return direction === 'source' ? { source: count, destination: noCount } : { source: noCount, destination: count };
-}
+/** Of one address, as it grows. */
+type Row = { -readonly [Way in Direction]: Count };
 
 /** Counts by address, in address order, IPv4 first. */
 export class Sheet {
-  readonly #rows: Readonly<Record<Family, PrefixTrie<Counts>>> = { 4: new PrefixTrie(4), 6: new PrefixTrie(6) };
+  readonly #rows: Readonly<Record<Family, PrefixTrie<Row>>> = { 4: new PrefixTrie(4), 6: new PrefixTrie(6) };
 
   get size(): number {
     return this.#rows[4].size + this.#rows[6].size;
@@ -66,9 +64,24 @@ export class Sheet {
     return this.#rows[family].get(value, addressBits(family));
   }
 
-  add(address: Address, counts: Counts): void {
-    const { family, value } = address;
-    this.#rows[family].set(value, addressBits(family), bothPlus(this.get(address) ?? noCounts, counts));
+  add(address: Address, { source, destination }: Counts): void {
+    const row = this.#row(address);
+    row.source = row.source === noCount ? source : plus(row.source, source);
+    row.destination = row.destination === noCount ? destination : plus(row.destination, destination);
+  }
+
+  addOneWay(address: Address, direction: Direction, count: Count): void {
+    const row = this.#row(address);
+    row[direction] = row[direction] === noCount ? count : plus(row[direction], count);
+  }
+
+  #row({ family, value }: Address): Row {
+    const rows = this.#rows[family];
+    const known = rows.get(value, addressBits(family));
+    if (known !== undefined) return known;
+    const row = { source: noCount, destination: noCount };
+    rows.set(value, addressBits(family), row);
+    return row;
   }
 
   *[Symbol.iterator](): IterableIterator<{ readonly address: Address; readonly counts: Counts }> {
@@ -101,14 +114,14 @@ export async function readPlaces(
     fill.set(set, elements.length);
     await calmly(elements, ({ key, packets = 0n, bytes = 0n }) => {
       if (packets === 0n && bytes === 0n) idle.push({ set, key });
-      else sheet.add(addressFromBytes(key), oneWay(direction, { packets, bytes }));
+      else sheet.addOneWay(addressFromBytes(key), direction, { packets, bytes });
     });
   }
   let overflow = noCount;
   for (const object of overflows) overflow = plus(overflow, await counter(kernel, object, reset));
   for (const { object, address } of totals) {
     const count = await counter(kernel, object, reset);
-    if (count.packets > 0n) sheet.add(address, oneWay('source', count));
+    if (count.packets > 0n) sheet.addOneWay(address, 'source', count);
   }
   return { sheet, overflow, idle, fill };
 }

@@ -11,8 +11,11 @@ import { formatPrefix, parsePrefix } from '../../src/net/prefix.js';
 import { parsePolicy } from '../../src/policy/parse.js';
 import { FakeClock } from './fake-clock.js';
 
+/** Files that policies name, by path. */
+export const lists = new Map<string, string>();
+
 export const compile: CompilePolicy = async (source, previous) => {
-  const { policy, diagnostics } = parsePolicy(source.text, { file: source.file });
+  const { policy, diagnostics } = parsePolicy(source.text, { file: source.file, readList: (path) => lists.get(path) });
   if (policy === undefined) throw new PosternError('policy', diagnostics[0]!.message, { details: diagnostics });
   const result = compilePolicy(policy, previous === undefined ? {} : { previous });
   if (result.plan === undefined) {
