@@ -112,7 +112,15 @@ function strippedSynAckChain(family: Family, site: Site): string {
 
 /** ACK to ACK with the numbers exchanged and a window of 0. */
 function ackChain(family: Family, site: Site): string {
-  const change = [...turnAddresses(family), ...turnPorts, ...turnNumbers, mangle(tcp('window'), 0), freshHops(family)];
+  const change = [
+    ...turnAddresses(family),
+    ...turnPorts,
+    ...turnNumbers,
+    mangle(tcp('flags'), 'ack'),
+    mangle(tcp('window'), 0),
+    mangle(tcp('urgptr'), 0),
+    freshHops(family),
+  ];
   return site.sharedChain(`trap_ack${family}`, sendBack(change, site), 'netdev');
 }
 
