@@ -114,6 +114,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'print accounts as iptaccount of xtables-addons does: [-u] [-h] [-a] [-f] [-c] [-s] [-l NAME]',
     load: async () => (await import('./iptaccount.js')).iptaccount,
   },
+  parity: {
+    topic: 'Other',
+    summary: 'print how each extension compares with that of xtables-addons or pf',
+    load: async () => (await import('./parity.js')).parity,
+  },
   version: {
     topic: 'Other',
     summary: 'print the version',

@@ -20,15 +20,15 @@ interface Row {
 const { rows } = loadGolden<{ readonly rows: readonly Row[] }>('ipmark');
 const world = await scratchWorld({ after });
 
-const valueOf = ({ options }: Row, option: string): string | undefined =>
+const optionOf = ({ options }: Row, option: string): string | undefined =>
   new RegExp(`--${option} (\\S+)`).exec(options)?.[1];
 
 /** What was recorded, by the row's own fields; a wanted difference has another mark. */
 const differences = {
   'shifts beyond an IPv4 address': {
     reason: 'the original shifts a 32-bit number by 32 or more, which its processor takes modulo 32; nothing is left',
-    applies: (row: Row) => row.family === 4 && Number(valueOf(row, 'shift') ?? 0) >= 32,
-    mark: (row: Row) => Number(valueOf(row, 'or-mask') ?? 0),
+    applies: (row: Row) => row.family === 4 && Number(optionOf(row, 'shift') ?? 0) >= 32,
+    mark: (row: Row) => Number(optionOf(row, 'or-mask') ?? 0),
   },
 };
 
@@ -37,10 +37,10 @@ test('IPMARK gives the marks that the recorded module gave', async (t) => {
   let compared = 0;
   for (const row of rows.filter(({ rc, mark }) => rc === 0 && mark !== null)) {
     const options = [
-      `addr: ${valueOf(row, 'addr')}`,
-      ...(valueOf(row, 'shift') === undefined ? [] : [`shift: ${valueOf(row, 'shift')}`]),
-      ...(valueOf(row, 'and-mask') === undefined ? [] : [`and_mask: ${valueOf(row, 'and-mask')}`]),
-      ...(valueOf(row, 'or-mask') === undefined ? [] : [`or_mask: ${valueOf(row, 'or-mask')}`]),
+      `addr: ${optionOf(row, 'addr')}`,
+      ...(optionOf(row, 'shift') === undefined ? [] : [`shift: ${optionOf(row, 'shift')}`]),
+      ...(optionOf(row, 'and-mask') === undefined ? [] : [`and_mask: ${optionOf(row, 'and-mask')}`]),
+      ...(optionOf(row, 'or-mask') === undefined ? [] : [`or_mask: ${optionOf(row, 'or-mask')}`]),
     ];
     const before = row.mark_before === null ? [] : [`      - { udp: any, do: mark ${row.mark_before} }`];
     const rules = [...before, `      - { udp: any, do: { ipmark: { ${options.join(', ')} } } }`];
