@@ -15,7 +15,8 @@ export function addConntrack(draft: Draft): void {
   if (!isNeeded || chains.some(usesConntrack)) return;
   const base = { type: 'filter', hook: 'prerouting', priority: -150, policy: 'accept' } as const;
   const chain = draft.ruleset.chain('conntrack', 'conntrack', base);
-  chain.rules.push({ statements: [matchAny(ct('state'), ['invalid'])] });
+  const origin = { file: draft.policy.file, line: 1, column: 1 };
+  chain.rules.push({ statements: [matchAny(ct('state'), ['invalid'])], origin });
 }
 
 const usesConntrack = ({ rules }: ChainDraft): boolean =>

@@ -14,14 +14,13 @@ export function ruleOf(line: Line, origin: Origin, comment?: string): Rule {
   };
 }
 
-/** Lines one behind the other as one; the families agree. */
-export function joinLines(...lines: readonly Line[]): Line {
-  let joined: Line = { statements: lines.flatMap(({ statements }) => statements) };
-  for (const { family, protocols } of lines) {
-    if (family !== undefined && joined.family === undefined) joined = { ...joined, family };
-    if (protocols !== undefined && joined.protocols === undefined) joined = { ...joined, protocols };
-  }
-  return joined;
+/** One line behind another as one; their families agree. */
+export function joinLines(before: Line, behind: Line): Line {
+  const family = before.family ?? behind.family;
+  const protocols = before.protocols ?? behind.protocols;
+  const statements = before.statements.concat(behind.statements);
+  if (family === undefined && protocols === undefined) return { statements };
+  return { ...(family !== undefined && { family }), ...(protocols !== undefined && { protocols }), statements };
 }
 
 export const isFor = (line: Line, family: Family): boolean => line.family === undefined || line.family === family;

@@ -44,7 +44,12 @@ export function tableSets(draft: Draft, name: string, at: Position): TableSets {
 }
 
 function declare(draft: Draft, decl: TableDecl, tier: Tier, family: Family): string {
-  return draft.ruleset.set(requestOf(decl, tier, family), originOf(decl.at), decl.size);
+  const key = `${decl.name} ${tier} ${family}`;
+  const known = draft.tableSets.get(key);
+  if (known !== undefined) return known;
+  const name = draft.ruleset.set(requestOf(decl, tier, family), originOf(decl.at), decl.size);
+  draft.tableSets.set(key, name);
+  return name;
 }
 
 /** How a table's set looks. Its name doesn't tell shapes apart: change one here and the other there. */

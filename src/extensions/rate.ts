@@ -16,8 +16,8 @@ const mostTokens = 2n ** 64n;
 
 /**
  * The limit that lets `count` pass in every period, all of them at once if need be. Of nft's periods the first in which
- * the rate is a whole number is taken; a rate that is none is rounded to packets a week.
- * @returns undefined when it is slower than one a week or remembers longer than the kernel can.
+ * the rate is a whole number is taken; a rate that is none is rounded to a number a week.
+ * @returns undefined when that is more than one per cent off, or remembers longer than the kernel can.
  */
 export function limitOf(rate: Rate, inv = false): Limit | undefined {
   const perPeriod = (periodMs: number) => (rate.count * periodMs) / rate.perMs;
@@ -25,7 +25,8 @@ export function limitOf(rate: Rate, inv = false): Limit | undefined {
   const [per, ms] = whole ?? periods[4];
   const perUnit = Math.round(perPeriod(ms));
   const burst = rate.burst ?? rate.count;
-  if (perUnit < 1 || !fits(perUnit, ms, burst)) return undefined;
+  const isNear = Math.abs(perUnit - perPeriod(ms)) <= perPeriod(ms) / 100;
+  if (!isNear || !fits(perUnit, ms, burst)) return undefined;
   return { rate: perUnit, per, unit: rate.unit ?? 'packets', burst, ...(inv && { inv }) };
 }
 

@@ -31,7 +31,7 @@ const cases: readonly (readonly [policy: string, ...expected: string[]])[] = [
   ],
   [
     inChain('input', '{ limit: 1/10w, do: drop }'),
-    '5:11 this rate is slower than nft can count; take at least one a week, or a smaller burst',
+    "5:11 nft can't keep this rate; take a whole number a week, or a smaller burst",
   ],
   [
     inChain('input', '{ log: { first: 5, rate: 1/1s }, do: drop }'),

@@ -13,7 +13,7 @@ type Word<W extends Match['word']> = Extract<Match, { word: W }>;
 export function rateLimit({ rate, per = 'rule' }: Word<'limit'>, site: RuleSite): MatchFragment {
   const kept = limitOf(rate);
   if (kept === undefined) {
-    return site.refuse('this rate is slower than nft can count', 'take at least one a week, or a smaller burst');
+    return site.refuse("nft can't keep this rate", 'take a whole number a week, or a smaller burst');
   }
   if (per === 'rule') {
     const role = { kind: 'limit', rule: site.rule.id } as const;

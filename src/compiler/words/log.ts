@@ -42,5 +42,7 @@ function boundOf(spec: LogSpec, site: RuleSite): Limit | undefined {
     );
   }
   if (spec.rate === undefined) return undefined;
-  return limitOf(spec.rate) ?? site.refuse('this rate is slower than nft can count', 'take at least one a week');
+  return (
+    limitOf(spec.rate) ?? site.refuse("nft can't keep this rate", 'take a whole number a week, or a smaller burst')
+  );
 }
