@@ -120,6 +120,7 @@ const planTable = (decl: TableDecl): PlanTable => ({
   size: decl.size,
   counters: decl.counters,
   backend: decl.backend,
+  unknown: decl.unknown,
   entries: decl.entries.map(({ range, not, at }) => ({ range, not, origin: originOf(at) })),
   origin: originOf(decl.at),
 });

@@ -1,10 +1,11 @@
 /** Puts the engine together over its edges. */
 
 import { EventEmitter } from 'node:events';
-import type { Plan } from '../compiler/plan.js';
+import type { Plan, PlanTable } from '../compiler/plan.js';
 import { asPosternError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Prefix } from '../net/address.js';
+import { formatPrefix } from '../net/prefix.js';
 import { type Audit, type Committer, storeAndKernel } from '../store/committer.js';
 import type { Draft, Store } from '../store/store.js';
 import { adopt } from './adopt.js';
@@ -13,7 +14,9 @@ import { DriftWatch, type Found } from './drift.js';
 import type { Engine, EngineEvents, EngineMetrics } from './engine.js';
 import { EngineCounters } from './engine-counters.js';
 import { families, type LiveTable } from './entries/live-table.js';
+import type { TableChange } from './entries/table-change.js';
 import { Expiry } from './expiry.js';
+import { fromStore, takeFromStore } from './from-store.js';
 import { Gate } from './gate.js';
 import { InterfaceSets, type OpenLinks } from './interface-sets.js';
 import { LiveAccounts } from './live-accounts.js';
@@ -23,11 +26,12 @@ import { LiveTables } from './live-tables.js';
 import { Loader, loadable } from './loader.js';
 import { Periodic } from './periodic.js';
 import type { CompilePolicy, PolicyText } from './policy-control.js';
-import { emptyTablesPlan, PolicyTables, setNames } from './policy-tables.js';
+import { emptyTablesPlan, PolicyTables, ruleUses, setNames } from './policy-tables.js';
 import { reconcile } from './reconcile.js';
 import { bestEffort, type EngineState, memoryState, stateFile } from './state-file.js';
 import { TableReader } from './table-reader.js';
 import { TableWriter } from './table-writer.js';
+import type { ChangeCount } from './tables.js';
 
 export interface EngineOptions {
   readonly kernel: Kernel;
@@ -73,6 +77,7 @@ class KernelEngine implements Engine {
   readonly #drift: DriftWatch | undefined;
   /** What rules add is known soon, and so survives what happens to the kernel's sets. */
   readonly #noticing: Periodic;
+  readonly #clockWatch: Periodic;
   /** Tables that the kernel may not hold as they are. */
   readonly #doubtful = new Map<LiveTable, Promise<void>>();
 
@@ -137,6 +142,12 @@ class KernelEngine implements Engine {
       for (const table of [...tables.values()]) await gate.pass(() => this.#reader.notice(table, noticeMs));
     };
     this.#noticing = new Periodic(clock, noticeMs, notice, (error) => this.#trouble(error));
+    this.#clockWatch = new Periodic(
+      clock,
+      clockWatchMs,
+      () => this.#watchClock(),
+      (error) => this.#trouble(error),
+    );
     if (options.repairs !== false) this.#drift = this.#driftWatch();
     events.on('table', ({ table, source, count }) => this.#counters.changed(table, source?.kind, count));
   }
@@ -156,10 +167,12 @@ class KernelEngine implements Engine {
     for (const table of this.#policyTables.tables.values()) await this.#reconcile(table);
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
     this.#noticing.start();
+    this.#clockWatch.start();
   }
 
   async stop(): Promise<void> {
     await this.#noticing.stop();
+    await this.#clockWatch.stop();
     await this.#drift?.stop();
     await this.#interfaces.stop();
     await this.policy.stop();
@@ -194,6 +207,20 @@ class KernelEngine implements Engine {
     });
   }
 
+  async takeFromStore(): Promise<ChangeCount> {
+    const { store } = this.options;
+    const total = { ...nothingChanged };
+    if (store === undefined) return total;
+    for (const table of [...this.#policyTables.tables.values()]) {
+      const count = await takeFromStore(table, { store, writer: this.#writer, clock: this.#clock });
+      for (const outcome of ['added', 'changed', 'deleted'] as const) total[outcome] += count[outcome];
+      if (count.added + count.changed + count.deleted > 0) {
+        this.events.emit('table', { table: table.name, source: fromStore, count });
+      }
+    }
+    return total;
+  }
+
   /** Entries that only the kernel knows become entries of the tables, which from then on say what the kernel holds. */
   async #adopt(kept: EngineState | undefined, plan: Plan): Promise<void> {
     const { kernel, store } = this.options;
@@ -204,6 +231,7 @@ class KernelEngine implements Engine {
     const names = setNames(manifest);
     const tables = kept?.tables ?? loadable(plan).tables.tables;
     this.#policyTables.switch(await this.#policyTables.prepare({ ...emptyTablesPlan, tables, manifest }));
+    const rules = ruleUses(plan.ruleset, plan.manifest);
     for (const table of this.#policyTables.tables.values()) {
       const change = await adopt(table, {
         kernel,
@@ -211,8 +239,38 @@ class KernelEngine implements Engine {
         present: (set) => sets.has(names[set]!),
         wasDeleted: (name: string, prefix: Prefix) => store?.lastWord(name, prefix)?.op === 'delete',
       });
-      await this.#writer.record(change);
+      const unknown = plan.tables.find(({ name }) => name === table.name)?.unknown ?? table.plan.unknown;
+      // What rules add nobody tells of: there it is no stranger.
+      const adds = rules.get(table.name)?.adds === true;
+      await this.#settleUnknown(table, change, adds ? 'adopt' : unknown, adds);
     }
+  }
+
+  async #settleUnknown(
+    table: LiveTable,
+    change: TableChange,
+    unknown: PlanTable['unknown'],
+    expected: boolean,
+  ): Promise<void> {
+    const found = change.prefixes;
+    if (found.length === 0) return;
+    if (unknown === 'remove') change.undo();
+    else await this.#writer.record(change);
+    if (expected) return;
+    this.events.emit('unknown', {
+      table: table.name,
+      count: found.length,
+      examples: found.slice(0, unknownExamples).map(formatPrefix),
+      what: unknown === 'remove' ? 'removed' : 'adopted',
+    });
+  }
+
+  /** Stepping the clock back may bring back entries of which it had seemed that they had expired. */
+  async #watchClock(): Promise<void> {
+    const stepMs = this.options.store?.watchClock() ?? 0;
+    if (stepMs === 0) return;
+    this.events.emit('clock', { stepMs });
+    await this.takeFromStore();
   }
 
   #switched(plan: Plan): void {
@@ -298,6 +356,8 @@ class KernelEngine implements Engine {
 
 /** Hosts that rules have added are known at the latest after this time. */
 const noticeMs = 10_000;
+const clockWatchMs = 1_000;
+const unknownExamples = 5;
 
 const nothingChanged = { added: 0, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
 

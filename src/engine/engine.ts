@@ -27,6 +27,17 @@ export interface EngineEvents {
   ];
   /** Somebody was let in by a knock, or is no longer. Those whose time runs out aren't told of. */
   knock: [KnockEvent];
+  /** At the start the kernel held entries that nobody knew of; `examples` are some of them. */
+  unknown: [
+    {
+      readonly table: string;
+      readonly count: number;
+      readonly examples: readonly string[];
+      readonly what: 'adopted' | 'removed';
+    },
+  ];
+  /** The wall clock was stepped by so many ms; what is left of entries stayed as it was. */
+  clock: [{ readonly stepMs: number }];
   /** Something failed in the background; the engine goes on. */
   trouble: [{ readonly error: Error }];
 }
@@ -80,6 +91,8 @@ export interface Engine {
   readonly policy: PolicyControl;
   readonly events: EventEmitter<EngineEvents>;
   metrics(): Promise<EngineMetrics>;
+  /** Brings tables to what the store says, after records came into it from elsewhere. Nothing without a store. */
+  takeFromStore(): Promise<ChangeCount>;
   /**
    * Takes over what is in the kernel, then applies the policy file; nothing in the kernel is lost.
    * @throws PosternError `policy`, `kernel`, `system`.

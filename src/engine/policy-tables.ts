@@ -13,6 +13,7 @@ import { pieceElement, type Tier } from './entries/element.js';
 import { LiveTable, type RuleUse, type TableSets } from './entries/live-table.js';
 import { TableChange } from './entries/table-change.js';
 import { isPolicy, type Terms } from './entries/terms.js';
+import { storedTerms } from './from-store.js';
 import { type Replacing, replacement, type Wish } from './replace.js';
 import { addLive, addPolicy, deletePolicy, type Outcome } from './requests.js';
 import { sameEntries } from './same-entries.js';
@@ -144,22 +145,9 @@ export class PolicyTables {
     table.policyEntries = planned.entries;
     for (const chunk of inChunks(this.options.stored(table.name))) {
       const change = new TableChange(table, policySource(planned));
-      for (const entry of chunk) addLive(change, entry.prefix, this.#storedTerms(entry), now);
+      for (const entry of chunk) addLive(change, entry.prefix, storedTerms(entry, this.options.clock), now);
       await new Promise(setImmediate);
     }
-  }
-
-  #storedTerms({ not, expiresAt, comment, origin, at }: LiveEntry): Terms {
-    const { clock } = this.options;
-    return {
-      not,
-      expires: expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - clock.wall() + clock.steady(),
-      ...(expiresAt !== undefined && { timeoutMs: Math.max(0, Math.round(expiresAt - at / 1_000)) }),
-      ...(comment !== undefined && { comment }),
-      source: origin,
-      addedAt: Math.round(at / 1_000),
-      request: 0,
-    };
   }
 
   /** The set that has the role now. */

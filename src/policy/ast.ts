@@ -174,6 +174,8 @@ export interface TableDecl extends Located {
   readonly size: number;
   readonly counters: boolean;
   readonly backend: 'nft' | 'ipset';
+  /** What becomes of entries that the kernel holds at a start and that nobody knows of. */
+  readonly unknown: 'adopt' | 'remove';
   readonly entries: readonly TableEntry[];
   /** Path of a list, relative to the policy's folder; its entries are in `entries` once it was read. */
   readonly file?: string;

@@ -38,6 +38,16 @@ export function logEvents({ events }: Engine, log: Log, now: () => number): void
     else log.warn(repairMs === undefined ? text : `${text} (after ${Math.round(repairMs)} ms)`, { repairMs });
   });
 
+  events.on('unknown', ({ table, count, examples, what }) => {
+    const more = count > examples.length ? ', …' : '';
+    const list = `${examples.join(', ')}${more}`;
+    log.warn(`table ${table}: the kernel held ${count} entries that nobody knew of; they were ${what}: ${list}`);
+  });
+
+  events.on('clock', ({ stepMs }) => {
+    log.warn(`the clock was stepped by ${Math.round(stepMs / 1000)} s; what is left of entries stays as it was`);
+  });
+
   events.on('trouble', ({ error }) => log.error(error.message));
 }
 

@@ -34,6 +34,11 @@ export class TableChange {
     this.#puts.push({ prefix, before, after: terms });
   }
 
+  /** What was put, in its order. */
+  get prefixes(): Prefix[] {
+    return this.#puts.map(({ prefix }) => prefix);
+  }
+
   /** Drops at most `limit` entries of each family that have expired; answers how many. */
   expire(now: number, limit: number): number {
     let expired = 0;

@@ -40,6 +40,10 @@ const tableSchema = Type.Object({
     default: 'nft',
     description: 'What holds it in the kernel.',
   }),
+  unknown: Type.Union([Type.Literal('adopt'), Type.Literal('remove')], {
+    default: 'adopt',
+    description: 'What becomes of entries that the kernel holds at a start and that nobody knows of.',
+  }),
 });
 
 const accountSchema = Type.Union([

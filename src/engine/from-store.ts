@@ -1,0 +1,82 @@
+/** Entries as the store has them, and tables brought to them when records came into the store from elsewhere. */
+
+import type { Prefix } from '../net/address.js';
+import type { LiveEntry, Store } from '../store/store.js';
+import type { Clock } from './clock.js';
+import { families, type LiveTable } from './entries/live-table.js';
+import { livePart, type Terms } from './entries/terms.js';
+import { addLive, deleteLive, Tally } from './requests.js';
+import { inChunks, type TableWriter } from './table-writer.js';
+import type { ChangeCount, Source } from './tables.js';
+
+/** Who changed a table that was brought to the store. */
+export const fromStore: Source = { kind: 'import', id: 'store' };
+
+/** What is left may differ by so much: it was worked out at another moment. */
+const toleranceMs = 1_000;
+
+/** What the store says of an entry, on the engine's clocks. */
+export function storedTerms({ not, expiresAt, comment, origin, at }: LiveEntry, clock: Clock): Terms {
+  return {
+    not,
+    expires: expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - clock.wall() + clock.steady(),
+    ...(expiresAt !== undefined && { timeoutMs: Math.max(0, Math.round(expiresAt - at / 1_000)) }),
+    ...(comment !== undefined && { comment }),
+    source: origin,
+    addedAt: Math.round(at / 1_000),
+    request: 0,
+  };
+}
+
+interface Parts {
+  readonly store: Pick<Store, 'entries' | 'entry'>;
+  readonly writer: TableWriter;
+  readonly clock: Clock;
+}
+
+/** The store knows already: it isn't told again. */
+const nothingToTell = [] as const;
+
+export async function takeFromStore(table: LiveTable, { store, writer, clock }: Parts): Promise<ChangeCount> {
+  const tally = new Tally();
+  const wishes = [...wanted(table, store, clock), ...unwanted(table, store, clock)];
+  const now = clock.steady();
+  await writer.perform(
+    table,
+    fromStore,
+    inChunks(wishes),
+    (change, { prefix, terms }) =>
+      tally.note(terms === undefined ? deleteLive(change, prefix, now) : addLive(change, prefix, terms, now)),
+    nothingToTell,
+  );
+  return tally.count;
+}
+
+interface Wish {
+  readonly prefix: Prefix;
+  /** Undefined: to be deleted. */
+  readonly terms: Terms | undefined;
+}
+
+function* wanted(table: LiveTable, store: Parts['store'], clock: Clock): Generator<Wish> {
+  for (const entry of store.entries(table.name)) {
+    const terms = storedTerms(entry, clock);
+    if (!isSame(livePart(table.get(entry.prefix)), terms)) yield { prefix: entry.prefix, terms };
+  }
+}
+
+function* unwanted(table: LiveTable, store: Parts['store'], clock: Clock): Generator<Wish> {
+  for (const family of families) {
+    for (const { value, length, of } of table.entries[family].snapshot()) {
+      const live = livePart(of);
+      if (live === undefined || live.expires <= clock.steady()) continue;
+      const prefix = { family, value, length };
+      if (store.entry(table.name, prefix) === undefined) yield { prefix, terms: undefined };
+    }
+  }
+}
+
+function isSame(a: Terms | undefined, b: Terms): boolean {
+  if (a === undefined || a.not !== b.not || a.comment !== b.comment) return false;
+  return a.expires === b.expires || Math.abs(a.expires - b.expires) < toleranceMs;
+}
