@@ -10,6 +10,7 @@ import { type Audit, type Committer, storeAndKernel } from '../store/committer.j
 import type { Draft, Store } from '../store/store.js';
 import { adopt } from './adopt.js';
 import { type Clock, systemClock } from './clock.js';
+import { Doubts } from './doubts.js';
 import { DriftWatch, type Found } from './drift.js';
 import type { Engine, EngineEvents, EngineMetrics } from './engine.js';
 import { EngineCounters } from './engine-counters.js';
@@ -78,8 +79,7 @@ class KernelEngine implements Engine {
   /** What rules add is known soon, and so survives what happens to the kernel's sets. */
   readonly #noticing: Periodic;
   readonly #clockWatch: Periodic;
-  /** Tables that the kernel may not hold as they are. */
-  readonly #doubtful = new Map<LiveTable, Promise<void>>();
+  readonly #doubts: Doubts;
 
   constructor(private readonly options: EngineOptions) {
     const { kernel, store, stateFolder } = options;
@@ -96,11 +96,16 @@ class KernelEngine implements Engine {
       durable: store !== undefined,
       clock,
       gate,
-      doubt: (table) => this.#doubt(table),
+      doubt: (table) => this.#doubts.note(table),
       full: (table) => this.#counters.full(table.name),
       changed: (table) => this.#expiry.consider(table),
     });
     const writer = this.#writer;
+    this.#doubts = new Doubts({
+      clock,
+      settle: (table) => this.#reconcile(table),
+      trouble: (error) => this.#trouble(error),
+    });
     this.#reader = new TableReader({ kernel, clock, writer });
     this.#policyTables = new PolicyTables({ clock, writer, stored: (table) => store?.entries(table) ?? [] });
     const { tables } = this.#policyTables;
@@ -177,7 +182,7 @@ class KernelEngine implements Engine {
     await this.#interfaces.stop();
     await this.policy.stop();
     await this.#expiry.stop();
-    await Promise.all(this.#doubtful.values());
+    await this.#doubts.stop();
     await this.#gate.close(async () => {});
   }
 
@@ -327,16 +332,6 @@ class KernelEngine implements Engine {
     }
     await this.#interfaces.update();
     await this.knocks.restore();
-  }
-
-  #doubt(table: LiveTable): void {
-    if (this.#doubtful.has(table)) return;
-    const settling = this.#reconcile(table).then(
-      () => {},
-      (error: unknown) => this.#trouble(error),
-    );
-    this.#doubtful.set(table, settling);
-    void settling.then(() => this.#doubtful.delete(table));
   }
 
   #reconcile(table: LiveTable): Promise<number> {
