@@ -15,6 +15,12 @@ const options = {
     value: 'TIME',
     help: 'go back to what was in force unless it is confirmed within this time',
   },
+  force: {
+    type: 'string',
+    multiple: true,
+    value: 'FLOW',
+    help: 'cut this flow, which passes now; its name is in the refusal',
+  },
   json: { type: 'boolean', help: 'print as JSON' },
   ...eitherOptions,
 } as const;
@@ -39,7 +45,8 @@ for Enter.`,
     const daemon = await runningDaemon(call);
     if (call.values['dry-run'] === true) return dryRun(call, daemon);
     if (daemon !== undefined) await checkOwnFile(daemon, call.args[0]);
-    const applied = daemon === undefined ? await direct(call) : await askReload(daemon, call.values.confirm);
+    const applied =
+      daemon === undefined ? await direct(call) : await askReload(daemon, call.values.confirm, call.values.force);
     await call.io.out(call.values.json === true ? `${JSON.stringify(applied)}\n` : appliedText(applied));
     return 0;
   },

@@ -50,7 +50,7 @@ export async function planDirectly(file: string, { netns, state }: Places): Prom
  */
 export async function applyDirectly(
   file: string,
-  { netns, state, confirm }: Places & { readonly confirm?: string },
+  { netns, state, confirm, force = [] }: Places & { readonly confirm?: string; readonly force?: readonly string[] },
   io: Io,
 ): Promise<AppliedView> {
   const next = readPolicyFile(file);
@@ -70,15 +70,27 @@ export async function applyDirectly(
       onStop: closers.add,
     });
     engine.events.on('trouble', ({ error }) => io.err(`postern: ${error.message}\n`));
-    if (confirmWithinMs === undefined) return { plan: await startWith(engine) };
+    if (confirmWithinMs === undefined) {
+      await proveDirectly(next, stateFolder, force, io);
+      return { plan: await startWith(engine) };
+    }
     if (before !== undefined) await engine.start();
-    return { plan: await tryOut(engine, next, confirmWithinMs, io) };
+    return { plan: await tryOut(engine, next, { confirmWithinMs, force }, io) };
   } finally {
     await closers.close();
   }
 }
 
 const nothing: PolicyDiff = { empty: true, changes: [], warnings: [] };
+
+/** The engine's start takes a policy as it is: at a boot nobody is connected yet. Here somebody may be. */
+async function proveDirectly(next: PolicyText, stateFolder: string, force: readonly string[], io: Io): Promise<void> {
+  const kept = await stateFile(stateFolder).read();
+  const from = kept && compileText(kept.source, kept.manifest);
+  const { prove } = await import('./prove.js');
+  const notify = (notice: string): void => io.err(`postern: ${notice}\n`);
+  await prove(compileText(next, kept?.manifest), from, force, { notify, sshConnection: io.env.SSH_CONNECTION });
+}
 
 /** The engine's start applies the policy; what that changes it says as an event. */
 async function startWith(engine: Engine): Promise<PolicyDiff> {
@@ -91,8 +103,13 @@ async function startWith(engine: Engine): Promise<PolicyDiff> {
 }
 
 /** @throws PosternError `timeout` when nobody confirmed; the kernel is as before then. */
-async function tryOut(engine: Engine, next: PolicyText, confirmWithinMs: number, io: Io): Promise<PolicyDiff> {
-  const { diff, confirmBy } = await engine.policy.apply(next, { confirmWithinMs });
+async function tryOut(
+  engine: Engine,
+  next: PolicyText,
+  { confirmWithinMs, force }: { readonly confirmWithinMs: number; readonly force: readonly string[] },
+  io: Io,
+): Promise<PolicyDiff> {
+  const { diff, confirmBy } = await engine.policy.apply(next, { confirmWithinMs, force });
   if (confirmBy === undefined) return diff;
   const rolledBack = new Promise<false>((resolve) => {
     engine.events.on('policy', ({ what }: EngineEvents['policy'][0]) => what === 'rolled-back' && resolve(false));

@@ -8,10 +8,10 @@ import { type Nft, openNft } from '../kernel/nft.js';
 import { openKernel } from '../kernel/open.js';
 import { type Entry, openScratch } from '../kernel/scratch.js';
 import type { Answer } from '../oracle/answer.js';
-import { type PacketLine, packetOf, parseLine } from '../oracle/line.js';
 import { Trial } from '../oracle/trial.js';
 import { type LiveState, why } from '../oracle/why.js';
 import type { Policy } from '../policy/ast.js';
+import { type PacketLine, packetOf, parseLine } from '../policy/packet-line.js';
 import { decodePacket, type Packet, PROTOCOL, portsOf } from '../wire/packet.js';
 
 export interface WhyAsk {

@@ -15,17 +15,18 @@ export const reload = command({
       value: 'TIME',
       help: "go back to the old policy unless 'postern confirm' comes within this time",
     },
+    force: { type: 'string', multiple: true, value: 'FLOW', help: 'cut this flow, which passes now' },
     ...options,
   },
   async run(call) {
     const daemon = daemonOf(call);
-    const { confirm, json } = call.values;
+    const { confirm, force, json } = call.values;
     if (call.values['dry-run'] === true) {
       const plan = await daemon.ask<PlanView>('POST', '/v1/policy/plan');
       await call.io.out(json === true ? `${JSON.stringify(plan)}\n` : planText(plan));
       return 0;
     }
-    return print(call, await askReload(daemon, confirm));
+    return print(call, await askReload(daemon, confirm, force));
   },
 });
 
@@ -45,8 +46,13 @@ export const rollback = command({
   run: async (call) => print(call, await daemonOf(call).ask('POST', '/v1/policy/rollback')),
 });
 
-export function askReload(daemon: Daemon, confirmWithin: string | undefined): Promise<AppliedView> {
-  return daemon.ask('POST', '/v1/policy/reload', confirmWithin === undefined ? {} : { confirmWithin });
+export function askReload(
+  daemon: Daemon,
+  confirmWithin: string | undefined,
+  force: readonly string[] | undefined,
+): Promise<AppliedView> {
+  const body = { ...(confirmWithin !== undefined && { confirmWithin }), ...(force !== undefined && { force }) };
+  return daemon.ask('POST', '/v1/policy/reload', body);
 }
 
 async function print({ values, io }: Call<typeof options>, applied: AppliedView): Promise<number> {

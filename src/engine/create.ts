@@ -22,7 +22,7 @@ import { Gate } from './gate.js';
 import { InterfaceSets, type OpenLinks } from './interface-sets.js';
 import { LiveAccounts } from './live-accounts.js';
 import { LiveKnocks } from './live-knocks.js';
-import { LivePolicy } from './live-policy.js';
+import { LivePolicy, type LivePolicyOptions } from './live-policy.js';
 import { LiveTables } from './live-tables.js';
 import { Loader, loadable } from './loader.js';
 import { Periodic } from './periodic.js';
@@ -46,6 +46,8 @@ export interface EngineOptions {
   /** Writes down every change of a table; with a store only. */
   readonly audit?: Audit;
   readonly clock?: Clock;
+  /** Refuses a policy that would cut who must not be cut; see `LivePolicyOptions`. */
+  readonly prove?: LivePolicyOptions['prove'];
   /** Follows the host's devices, for `lan:network` and `lan:address`; absent: their sets stay empty. */
   readonly openLinks?: OpenLinks;
   /** False: what others change is left to the next apply. */
@@ -142,6 +144,7 @@ class KernelEngine implements Engine {
       clock,
       events,
       settled: () => this.#settled(),
+      ...(options.prove !== undefined && { prove: options.prove }),
     });
     const notice = async () => {
       for (const table of [...tables.values()]) await gate.pass(() => this.#reader.notice(table, noticeMs));

@@ -29,6 +29,12 @@ export interface LivePolicyOptions {
   readonly state: StateFile;
   readonly clock: Clock;
   readonly events: EventEmitter<EngineEvents>;
+  /**
+   * Refuses a policy that would cut who must not be cut. Asked after the kernel's check, before anything changes.
+   * @param from what is in force; undefined: nothing of ours is known to be
+   * @throws PosternError `conflict`, with the flow and the rule
+   */
+  readonly prove?: (next: CompiledPolicy, from: CompiledPolicy | undefined, force: readonly string[]) => Promise<void>;
   /** The trial is over: tables that left the policy won't come back. */
   readonly settled: () => Promise<void>;
 }
@@ -105,7 +111,7 @@ export class LivePolicy implements PolicyControl {
     return diff;
   }
 
-  async apply(source?: PolicyText, { confirmWithinMs }: ApplyOptions = {}): Promise<ApplyResult> {
+  async apply(source?: PolicyText, { confirmWithinMs, force = [] }: ApplyOptions = {}): Promise<ApplyResult> {
     if (confirmWithinMs !== undefined) checkTrial(confirmWithinMs);
     return this.#alone(async () => {
       if (this.#trial !== undefined) {
@@ -113,7 +119,11 @@ export class LivePolicy implements PolicyControl {
       }
       const before = this.#force;
       const diff = await this.#counted(async () =>
-        this.#change(await this.#compile(source), { known: true }, confirmWithinMs !== undefined ? before : undefined),
+        this.#change(
+          await this.#compile(source),
+          { known: true, force },
+          confirmWithinMs !== undefined ? before : undefined,
+        ),
       );
       if (confirmWithinMs === undefined || diff.empty) {
         await this.options.settled();
@@ -183,13 +193,18 @@ export class LivePolicy implements PolicyControl {
   }
 
   /** @param before what a trial would go back to */
-  async #change(compiled: CompiledPolicy, { known }: { known: boolean }, before?: Force): Promise<PolicyDiff> {
+  async #change(
+    compiled: CompiledPolicy,
+    { known, force = [] }: { known: boolean; force?: readonly string[] },
+    before?: Force,
+  ): Promise<PolicyDiff> {
     const { kernel, loader, events, clock } = this.options;
     const diff = await this.#diff(compiled);
     const next: Force = { ...loadable(compiled.plan), compiled };
     if (!diff.empty || !known) {
       const manifest = this.#manifest();
       await kernel.check(compiled.plan, manifest);
+      if (known) await this.options.prove?.(compiled, this.#force.compiled, force);
       await this.#keep(either(next, this.#force), before);
       try {
         await loader.load(next, known ? this.#force : undefined, manifest);

@@ -43,6 +43,8 @@ export interface PolicyDiff {
 export interface ApplyOptions {
   /** Go back to what was in force unless `confirm` is called within this time; at most an hour. */
   readonly confirmWithinMs?: number;
+  /** Names of flows that may be cut. */
+  readonly force?: readonly string[];
 }
 
 export interface ApplyResult {

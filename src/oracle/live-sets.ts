@@ -35,8 +35,9 @@ export async function liveElements(
   const contents = new Map<string, readonly Element[]>();
   const copied: string[] = [];
   const caveats: string[] = [];
+  const limited = limitedSets(plan);
   for (const set of plan.manifest.sets) {
-    if (set.contents !== undefined) continue;
+    if (set.contents !== undefined || limited.has(`${set.table} ${set.name}`)) continue;
     const index = live.sets.findIndex((one) => one.table === set.table && roleKey(one) === roleKey(set));
     if (index < 0) continue;
     if (keyLength(set.key) === undefined || set.data !== undefined) {
@@ -60,14 +61,25 @@ async function lookUp(
   packets: readonly Packet[],
   devices: readonly string[],
 ): Promise<ElementState[]> {
-  const found = new Map<string, ElementState>();
+  const keys = new Map<string, Uint8Array>();
   for (const packet of packets) {
-    for (const key of keysOf(set.key, candidatesOf(packet, devices))) {
-      const state = await kernel.get(index, { key });
-      if (state !== undefined) found.set(Buffer.from(state.key).toString('hex'), state);
+    for (const key of keysOf(set.key, candidatesOf(packet, devices))) keys.set(Buffer.from(key).toString('hex'), key);
+  }
+  const states = await Promise.all([...keys.values()].map((key) => kernel.get(index, { key })));
+  const found = states.flatMap((state) => (state === undefined ? [] : [state]));
+  return [...new Map(found.map((state) => [Buffer.from(state.key).toString('hex'), state])).values()];
+}
+
+/** Sets whose elements hold more than a count: an element that lacks its limit would match always. */
+function limitedSets({ ruleset }: Plan): Set<string> {
+  const names = new Set<string>();
+  for (const { family, chains } of ruleset.tables) {
+    for (const statement of chains.flatMap(({ rules }) => rules.flatMap((rule) => rule.statements))) {
+      const isLimited = 'set' in statement && statement.set.stmt?.some((one) => !('counter' in one));
+      if (isLimited) names.add(`${family} ${statement.set.set.replace('@', '')}`);
     }
   }
-  return [...found.values()];
+  return names;
 }
 
 function candidatesOf(packet: Packet, devices: readonly string[]): Candidates {

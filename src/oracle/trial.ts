@@ -37,6 +37,11 @@ export class Trial {
     return this.#loaded().rules;
   }
 
+  /** The device of the host with this index. */
+  deviceAt(index: number): string | undefined {
+    return this.#built().devices.find((device) => device.index === index)?.name;
+  }
+
   /** A new host, nothing loaded. Answers what of it could not be set up. */
   async build(host: ScratchHost): Promise<readonly string[]> {
     this.#host = host;

@@ -4,6 +4,7 @@
  */
 
 import type { Address, AddressRange, Family } from '../net/address.js';
+import type { PacketLine } from './packet-line.js';
 
 /** A place in a policy text; `line` and `column` count from 1. */
 export interface Position {
@@ -233,6 +234,8 @@ export interface Policy {
   readonly nat: readonly Rule[];
   readonly hygiene: Hygiene;
   readonly blockPolicy: 'drop' | 'return';
+  /** Flows that a new policy may not cut. */
+  readonly mustSurvive: readonly ({ readonly name: string; readonly packet: PacketLine } & Located)[];
   readonly pftabled?: PftabledSection;
   readonly api?: ApiSection;
   readonly sections: ReadonlyMap<string, ReadonlyMap<string, SectionEntry>>;

@@ -64,6 +64,7 @@ export class PolicyBuilder {
       nat: nat === undefined ? [] : this.#rules.readAll(nat.value, 'nat'),
       hygiene: this.#hygiene(),
       blockPolicy: this.#blockPolicy(),
+      mustSurvive: this.#mustSurvive(),
       ...this.#services(),
       sections: this.#extensionSections(),
     };
@@ -133,6 +134,11 @@ export class PolicyBuilder {
   #blockPolicy(): Policy['blockPolicy'] {
     const entry = this.sections.get('block_policy');
     return (entry && this.#reader.read(coreSections.block_policy.schema, entry.value, 'block_policy')) ?? 'drop';
+  }
+
+  #mustSurvive(): Policy['mustSurvive'] {
+    const read = this.#reader.read(coreSections.must_survive.schema, this.#map('must_survive'), 'must_survive');
+    return [...(read ?? [])].map(([name, { at, value }]) => ({ name, at, packet: value }));
   }
 
   #services(): Pick<Policy, 'pftabled' | 'api'> {

@@ -42,6 +42,7 @@ const TCP = { INFO: 1, STATE: 1, FLAGS_ORIGINAL: 4, FLAGS_REPLY: 5, ESTABLISHED:
 /** Window scaling seen, and any sequence number is in the window: ours are made up. */
 const LIBERAL = Uint8Array.of(0x0a, 0x0a);
 const STATUS_ESTABLISHED = 0x0e;
+const STATUS_ASSURED = 4;
 const DEFAULT_TIMEOUT_S = 600;
 
 export interface FlowTuple {
@@ -60,6 +61,8 @@ export interface Flow {
   readonly mark?: number;
   readonly zone?: number;
   readonly timeoutS?: number;
+  /** In a listing: packets went both ways, and the kernel won't drop the entry early. */
+  readonly assured?: boolean;
 }
 
 export const turned = (tuple: FlowTuple): FlowTuple => ({
@@ -154,6 +157,7 @@ export function readFlow(body: Buffer): Flow {
   const original = entry.get(ENTRY.TUPLE_ORIG);
   const reply = entry.get(ENTRY.TUPLE_REPLY);
   if (original === undefined || reply === undefined) throw malformed('conntrack entry without tuples', 0);
+  const status = entry.get(ENTRY.STATUS);
   const [mark, zone, timeout] = [entry.get(ENTRY.MARK), entry.get(ENTRY.ZONE), entry.get(ENTRY.TIMEOUT)];
   return {
     protocol: protocolOf(original),
@@ -162,6 +166,7 @@ export function readFlow(body: Buffer): Flow {
     ...(mark !== undefined && { mark: readU32be(mark) }),
     ...(zone?.length === 2 && { zone: zone.readUInt16BE(0) }),
     ...(timeout !== undefined && { timeoutS: readU32be(timeout) }),
+    ...(status !== undefined && (readU32be(status) & STATUS_ASSURED) !== 0 && { assured: true }),
   };
 }
 

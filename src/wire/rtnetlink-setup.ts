@@ -11,7 +11,15 @@
  */
 
 import { type Address, addressBytes, type Family, type Prefix } from '../net/address.js';
-import { ATTRIBUTE_HEADER_BYTES, align, attributeEnd, attributeType, FLAG, type MessageWriter } from './netlink.js';
+import {
+  ATTRIBUTE_HEADER_BYTES,
+  align,
+  attributeEnd,
+  attributeMap,
+  attributeType,
+  FLAG,
+  type MessageWriter,
+} from './netlink.js';
 
 export const RTM = {
   NEWLINK: 16,
@@ -122,4 +130,24 @@ export function withoutAttribute(body: Buffer, headerBytes: number, type: number
     if (attributeType(body, at) !== type) kept.push(body.subarray(at, Math.min(align(end), body.length)));
   }
   return Uint8Array.from(Buffer.concat(kept));
+}
+
+/** Asks where packets to an address go. */
+export function writeRouteLookup(writer: MessageWriter, seq: number, to: Address): void {
+  const header = Buffer.alloc(SETUP_HEADER_BYTES.route);
+  header[0] = FAMILY[to.family];
+  header[1] = to.family === 4 ? 32 : 128;
+  writer.begin(RTM.GETROUTE, FLAG.REQUEST, seq);
+  writer.header(header);
+  writer.bytes(ROUTE.DESTINATION, addressBytes(to));
+  writer.end();
+}
+
+const TYPE_LOCAL = 2;
+
+/** The answer: `local`, or the index of the device; undefined without one. @throws PosternError `kernel` */
+export function readRouteLookup(body: Buffer): 'local' | number | undefined {
+  if (body[7] === TYPE_LOCAL) return 'local';
+  const device = attributeMap(body, SETUP_HEADER_BYTES.route).get(ROUTE.OIF);
+  return device?.length === 4 ? device.readUInt32LE(0) : undefined;
 }

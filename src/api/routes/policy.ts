@@ -28,6 +28,12 @@ const ReloadInput = Type.Union([
         examples: ['60s'],
       }),
     ),
+    force: Type.Optional(
+      Type.Array(Type.String({ maxLength: 128 }), {
+        maxItems: 100,
+        description: 'Flows that pass now and may be cut, by the names in the refusal.',
+      }),
+    ),
   }),
   Type.Null(),
 ]);
@@ -71,7 +77,10 @@ export function policyRoutes(api: Api, { engine: { policy }, reload }: ApiParts)
     },
     async ({ body }) => {
       const confirmWithin = body?.confirmWithin;
-      const options = confirmWithin === undefined ? {} : { confirmWithinMs: parseDuration(confirmWithin) };
+      const options = {
+        ...(confirmWithin !== undefined && { confirmWithinMs: parseDuration(confirmWithin) }),
+        ...(body?.force !== undefined && { force: body.force }),
+      };
       return applyOutput(await reload(options));
     },
   );

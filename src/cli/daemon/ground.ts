@@ -45,6 +45,10 @@ export async function openGround({ stateFolder, readPolicy, notify, onStop }: Gr
     readPolicy: async () => readPolicy(),
     compile: async (source, previous) => compileText(source, previous),
     openLinks: (changed) => openLinks({ changed }),
+    prove: async (next, from, force) => {
+      const { prove } = await import('../prove.js');
+      await prove(next, from, force, { notify, sshConnection: process.env.SSH_CONNECTION });
+    },
   });
   onStop(() => engine.stop());
   return { store, kernel, audit, engine };

@@ -2,8 +2,8 @@
 
 import type { AddressRange } from '../../net/address.js';
 import type { Position } from '../../policy/ast.js';
+import type { PacketLine } from '../../policy/packet-line.js';
 import type { HostModel } from '../host.js';
-import type { PacketLine } from '../line.js';
 import type { State, Verdict } from '../reading.js';
 
 export interface TestFile {

@@ -4,6 +4,7 @@ import { type TSchema, Type } from 'typebox';
 import { endpoint, network, tableEntry } from '../formats/addresses.js';
 import { device, interfaceName } from '../formats/interfaces.js';
 import { newName, tableName } from '../formats/names.js';
+import { packetLine } from '../formats/packet.js';
 import { path, timeout } from '../formats/values.js';
 import { NamedMap, Value } from '../types.js';
 import { apiEndpoint } from './api-endpoint.js';
@@ -120,6 +121,10 @@ export const coreSections = {
   block_policy: {
     description: 'What `block` does: drop silently, or return an answer.',
     schema: Type.Union([Type.Literal('drop'), Type.Literal('return')]),
+  },
+  must_survive: {
+    description: 'Flows that a new policy may not cut, each by its first packet; an apply that would is refused.',
+    schema: NamedMap(newName('rule'), Value(packetLine)),
   },
   pftabled: { description: 'Takes signed requests of pftabled clients over UDP.', schema: pftabledSchema },
   api: { description: 'Where the REST API and the commands reach the daemon.', schema: apiSchema },

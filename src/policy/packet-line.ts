@@ -4,8 +4,8 @@ import { asPosternError, PosternError } from '../errors.js';
 import { type Address, parseAddress } from '../net/address.js';
 import { parsePort } from '../net/port.js';
 import { parseProtocol } from '../net/protocol.js';
-import { icmpNumbers } from '../policy/formats/icmp.js';
 import { type Packet, PROTOCOL, TCP_FLAGS } from '../wire/packet.js';
+import { icmpNumbers } from './formats/icmp.js';
 
 export const lineGrammar = `PROTOCOL INTERFACE SOURCE[:PORT] > DESTINATION[:PORT] [FLAGS | MESSAGE] [OPTION VALUE]...
   PROTOCOL     tcp, udp, icmp, icmpv6, or another one by name or number

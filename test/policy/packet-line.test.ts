@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatAddress } from '../../src/net/address.js';
-import { LineError, packetOf, parseLine } from '../../src/oracle/line.js';
+import { LineError, packetOf, parseLine } from '../../src/policy/packet-line.js';
 
 test('a packet is what its line says', () => {
   const line = parseLine('tcp wan 203.0.113.5:40000 > 192.0.2.1:22 syn,ack ttl 3 size 5');
