@@ -1,10 +1,11 @@
 /** The policy's chains as nft chains: what stands before and between their rules, and which rules go elsewhere. */
 
 import type { Line } from '../extensions/fragment.js';
-import { goto } from '../nft/build.js';
+import { answersOwner } from '../extensions/responder.js';
+import { accept, goto, matchBits, meta } from '../nft/build.js';
 import type { BaseChain, Hook } from '../nft/model.js';
 import type { BaseChainName, Chain, Position } from '../policy/ast.js';
-import { refuse } from './draft/draft.js';
+import { type Draft, refuse } from './draft/draft.js';
 import { originOf } from './draft/origin.js';
 import type { ChainDraft } from './draft/ruleset.js';
 import {
@@ -112,6 +113,7 @@ export class ChainCompiler {
     const { hygiene } = draft.policy;
     const written = rules.findIndex((rule) => this.#acceptsKnown(rule));
     const dropInvalid = hygiene.invalid && hook !== 'output';
+    if (hook === 'output') this.#lines(target, answerLines(draft), at);
     const before = written >= 0 ? written : rules.findIndex((rule) => !onlyCounts(rule));
     const split = before < 0 ? rules.length : before;
     if (written >= 0) this.#lines(target, hygieneLines(hook, hygiene), at);
@@ -202,6 +204,12 @@ function baseOf(chain: Chain, name: BaseChainName): BaseChain {
   const devices = chain.kind === 'ingress' && { devices: (chain.on ?? []).map(({ device }) => device) };
   const policy = chain.policy === undefined || chain.policy === 'accept' ? 'accept' : 'drop';
   return { ...bases[name], policy, ...devices };
+}
+
+/** What the daemon answers for traps passes. */
+function answerLines({ marks }: Draft): Line[] {
+  const mask = marks.fields.find(({ owner }) => owner === answersOwner)?.mask;
+  return mask === undefined ? [] : [{ statements: [matchBits(meta('mark'), mask, mask), accept] }];
 }
 
 /** Rules that let every packet go on and only count it. */

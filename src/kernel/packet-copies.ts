@@ -3,6 +3,7 @@
 import { PosternError } from '../errors.js';
 import type { PacketCopy } from './duties/copy.js';
 import type { DutySpec } from './packet-duty.js';
+import type { PacketCounters } from './packet-messages.js';
 import type { Packets, PacketsOptions } from './packets.js';
 
 export type { PacketCopy } from './duties/copy.js';
@@ -14,6 +15,10 @@ export interface PacketCopies {
    * @throws PosternError `conflict` when the group has a listener, `system`
    */
   listen(group: number, copyBytes: number, take: (copy: PacketCopy) => void): Promise<() => Promise<void>>;
+  /** Runs a duty in the worker until the answered function is called. @throws PosternError as `listen` */
+  run(duty: DutySpec): Promise<() => Promise<void>>;
+  /** What a duty that runs has counted. */
+  counters(duty: string): PacketCounters | undefined;
 }
 
 export interface OwnedPacketCopies extends PacketCopies {
@@ -48,22 +53,31 @@ export function packetCopies(
     return done;
   };
 
+  const start = async (listener: Listener): Promise<() => Promise<void>> => {
+    const { name, group } = listener.duty;
+    if ([...listeners.values()].some(({ duty }) => duty.name === name || duty.group === group)) {
+      throw new PosternError('conflict', `NFLOG group ${group} has a listener already`);
+    }
+    listeners.set(name, listener);
+    try {
+      await bring();
+    } catch (error) {
+      listeners.delete(name);
+      throw error;
+    }
+    return async () => {
+      listeners.delete(name);
+      await bring();
+    };
+  };
+
   return {
-    async listen(group, copyBytes, take) {
+    listen(group, copyBytes, take) {
       const name = `copies of group ${group}`;
-      if (listeners.has(name)) throw new PosternError('conflict', `NFLOG group ${group} has a listener already`);
-      listeners.set(name, { duty: { name, group, module, spec: undefined, copyBytes }, take });
-      try {
-        await bring();
-      } catch (error) {
-        listeners.delete(name);
-        throw error;
-      }
-      return async () => {
-        listeners.delete(name);
-        await bring();
-      };
+      return start({ duty: { name, group, module, spec: undefined, copyBytes }, take });
     },
+    run: (duty) => start({ duty, take: () => {} }),
+    counters: (duty) => packets?.counters().get(duty),
     async close() {
       await turn;
       await packets?.close();

@@ -49,4 +49,6 @@ export interface DutySpec {
   readonly copyBytes: number;
   /** Bound on the replies that it may send; absent: none. */
   readonly replies?: { readonly perSecond: number; readonly burst: number };
+  /** Mark of its replies, by which rules know them; all duties that have one have the same. */
+  readonly replyMark?: number;
 }

@@ -133,6 +133,7 @@ async function setDuties(placed: readonly PlacedDuty[]): Promise<void> {
     for (const group of taken) log.unbind(group);
     throw error;
   }
+  sender.setMark(placed.find(({ duty }) => duty.replyMark !== undefined)?.duty.replyMark ?? 0);
   replaceRunners(next);
 }
 

@@ -152,6 +152,18 @@ export class RawSender {
     return batch.slot(bytes);
   }
 
+  /** What is sent from now on has this mark; 0: none. @throws PosternError `system` */
+  setMark(mark: number): void {
+    this.flush();
+    const value = fixedBuffer(4);
+    value.writeUInt32LE(mark >>> 0, 0);
+    for (const fd of this.fds) {
+      if (libc.setsockopt(fd, SOL.SOCKET, SO.MARK, value, 4) < 0) {
+        throw new PosternError('system', `raw socket: ${new CallError('setsockopt', lastErrno()).message}`);
+      }
+    }
+  }
+
   mark(): SendMark {
     return { four: this.#batches[4].count, six: this.#batches[6].count };
   }
