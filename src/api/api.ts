@@ -11,8 +11,10 @@ import type {
 import type { Static, TSchema } from 'typebox';
 import type { Engine } from '../engine/engine.js';
 import type { ApplyOptions, ApplyResult } from '../engine/policy-control.js';
+import type { ChangeCount, Source } from '../engine/tables.js';
 import type { Log, MetricFamily } from '../services/service.js';
 import type { StoreStatus } from '../store/store.js';
+import type { ImportCount } from '../store/transfer.js';
 
 interface TypeBoxProvider extends FastifyTypeProvider {
   readonly validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown;
@@ -51,6 +53,8 @@ export interface ApiParts {
   services(): readonly ServiceView[];
   /** Absent without a state directory. */
   store?(): StoreStatus;
+  /** Takes in the lines of an export and brings tables to it. Absent without a state directory. */
+  importState?(lines: AsyncIterable<Uint8Array>, who: Source): Promise<ImportCount & { readonly changes: ChangeCount }>;
 }
 
 /** A file of routes: adding one is a line in `routes/all.ts`. */

@@ -79,6 +79,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'go back to the policy before the one that waits to be confirmed',
     load: async () => (await import('./reload.js')).rollback,
   },
+  state: {
+    topic: 'Daemon',
+    summary: 'look at what is kept on disk, check it, carry it to another machine',
+    load: async () => (await import('./state.js')).state,
+  },
   status: {
     topic: 'Daemon',
     summary: 'show how the daemon stands; status 1 when something of it failed',

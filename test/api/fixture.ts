@@ -4,6 +4,7 @@ import type { InjectOptions } from 'fastify';
 import type { Api, ApiParts } from '../../src/api/api.js';
 import { type ApiOptions, createApi } from '../../src/api/server.js';
 import { compileText } from '../../src/cli/policy-file.js';
+import type { EngineOptions } from '../../src/engine/create.js';
 import { addressBytes, parseAddress } from '../../src/net/address.js';
 import { type Bench, bench } from '../engine/fixture.js';
 
@@ -35,8 +36,15 @@ export interface ApiBench extends Bench {
   close(): Promise<void>;
 }
 
-export async function apiBench(options: ApiOptions = {}, others: Partial<ApiParts> = {}): Promise<ApiBench> {
-  const made = await bench(policyText, { compile: async (source, previous) => compileText(source, previous) });
+export async function apiBench(
+  options: ApiOptions = {},
+  others: Partial<ApiParts> = {},
+  engineOptions: Partial<EngineOptions> = {},
+): Promise<ApiBench> {
+  const made = await bench(policyText, {
+    compile: async (source, previous) => compileText(source, previous),
+    ...engineOptions,
+  });
   const log: string[] = [];
   const parts: ApiParts = {
     engine: made.engine,

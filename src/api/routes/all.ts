@@ -9,12 +9,14 @@ import { metricsRoutes } from './metrics.js';
 import { pageRoutes } from './page.js';
 import { policyRoutes } from './policy.js';
 import { rateRoutes } from './rates.js';
+import { stateRoutes } from './state.js';
 import { statusRoutes } from './status.js';
 import { tableRoutes } from './tables.js';
 import { whyRoutes } from './why.js';
 
 export const allRoutes: readonly Routes[] = [
   statusRoutes,
+  stateRoutes,
   tableRoutes,
   entryRoutes,
   accountRoutes,

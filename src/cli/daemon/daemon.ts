@@ -20,6 +20,7 @@ import { apiListeners } from './api-listeners.js';
 import { Closers } from './closers.js';
 import { logEvents } from './event-log.js';
 import { type Ground, openGround } from './ground.js';
+import { takeIn } from './import-state.js';
 import { Services } from './services.js';
 import { lockState } from './state-folder.js';
 
@@ -122,6 +123,7 @@ function attach({ engine, store, audit }: Ground, { log, startedAt, socket, onSt
     },
     services: () => [...services.views(), ...listeners.views()],
     store: () => store.status(),
+    importState: (lines, who) => takeIn({ store, engine, audit }, lines, who),
   };
   const services = new Services(serviceKinds, context);
   const listeners = new Services([apiListeners(parts, socket)] as readonly ServiceKind[], context);
