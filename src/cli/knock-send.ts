@@ -1,13 +1,17 @@
 /** `postern knock send`: knocks at a host, by a sequence of ports or by a signed datagram. */
 
+import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PosternError } from '../errors.js';
 import type { KnockSpec } from '../extensions/pknock.js';
 import { parseAddress } from '../net/address.js';
+import { parseDuration } from '../net/duration.js';
 import { encodeSpa, spaMinute } from '../wire/spa.js';
-import { command } from './command.js';
+import { encodeSpa2, spa2ClientId } from '../wire/spa2.js';
+import { command, type Io } from './command.js';
 import { connects, type Target, targetOf, touchTcp, withUdp } from './datagram.js';
+import { readClientFile } from './knock-client-file.js';
 
 const checkMs = 5_000;
 const defaultDelayMs = 200;
@@ -25,6 +29,17 @@ that it leaves from: it can't cross a translation of addresses.`,
     delay: { type: 'string', value: 'MS', help: `milliseconds between two knocks; ${defaultDelayMs} if not given` },
     spa: { type: 'string', value: 'PORT', help: 'send a signed datagram to this port' },
     'secret-file': { type: 'string', value: 'FILE', help: 'its secret' },
+    client: {
+      type: 'string',
+      value: 'FILE',
+      help: "sign with a client's own key: the file that 'postern knock enrol' made; HOST may be '-'",
+    },
+    for: { type: 'string', value: 'TIME', help: 'with --client: for so long, 10m' },
+    address: {
+      type: 'string',
+      value: 'ADDRESS',
+      help: 'with --client: let this address in instead of the one that is seen',
+    },
     close: { type: 'boolean', help: 'close the door: with KNOCK, sign with its close secret' },
     source: { type: 'string', value: 'ADDRESS', help: 'send from this address' },
     check: { type: 'string', value: 'HOST:PORT', help: 'tell whether this port takes connections then' },
@@ -43,6 +58,7 @@ that it leaves from: it can't cross a translation of addresses.`,
   ],
   async run({ args, values, io }) {
     const [host = '', name] = args;
+    if (values.client !== undefined) return sendAsClient(host, values.client, values, io);
     const family = values.ipv4 === true ? 4 : values.ipv6 === true ? 6 : undefined;
     const target = await targetOf(host, {
       ...(family && { family }),
@@ -59,6 +75,45 @@ that it leaves from: it can't cross a translation of addresses.`,
     return opened === wanted ? 0 : 1;
   },
 });
+
+interface ClientValues {
+  readonly for?: string;
+  readonly address?: string;
+  readonly close?: boolean;
+  readonly check?: string;
+}
+
+async function sendAsClient(host: string, path: string, values: ClientValues, io: Pick<Io, 'out'>): Promise<number> {
+  const file = readClientFile(
+    await readFile(path, 'utf8').catch((cause: Error) => {
+      throw new PosternError('system', `can't read the client file: ${cause.message}`, { cause });
+    }),
+    path,
+  );
+  const target = await targetOf(host === '-' ? file.host : host);
+  const seconds = values.for === undefined ? 0 : Math.ceil(parseDuration(values.for) / 1000);
+  const wanted = values.close !== true;
+  const again = () =>
+    withUdp(target, file.port, () =>
+      encodeSpa2(
+        {
+          what: wanted ? 'open' : 'close',
+          client: spa2ClientId(file.client),
+          nonce: randomBytes(16),
+          madeAt: Date.now(),
+          seconds,
+          ...(values.address !== undefined && { address: parseAddress(values.address) }),
+        },
+        file.key,
+        file.knock,
+      ),
+    );
+  await again();
+  if (values.check === undefined) return 0;
+  const opened = await connects(values.check, checkMs, wanted, again);
+  await io.out(`${values.check} ${opened ? 'takes connections' : 'takes no connections'}\n`);
+  return opened === wanted ? 0 : 1;
+}
 
 type Way =
   | { readonly ports: readonly number[]; readonly udp: boolean }

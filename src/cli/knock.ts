@@ -3,6 +3,7 @@
 import { PosternError } from '../errors.js';
 import { daemonOf, daemonOptions } from './client.js';
 import { type CommandGroup, command } from './command.js';
+import { enrol } from './knock-enrol.js';
 import { send } from './knock-send.js';
 import { aligned, jsonLine } from './text.js';
 
@@ -10,6 +11,7 @@ interface GrantRow {
   readonly knock: string;
   readonly address: string;
   readonly by: string;
+  readonly client?: string;
   readonly at?: string;
   readonly until?: string;
 }
@@ -44,10 +46,10 @@ const list = command({
   },
 });
 
-const rowOf = ({ knock, address, by, at = '?', until = 'for ever' }: GrantRow): string[] => [
+const rowOf = ({ knock, address, by, client = '', at = '?', until = 'for ever' }: GrantRow): string[] => [
   knock,
   address,
-  by,
+  client === '' ? by : `${by} ${client}`,
   at,
   until,
 ];
@@ -67,5 +69,5 @@ const revoke = command({
 
 export const knock: CommandGroup = {
   summary: 'knock at a host; look at and take back what knocks have opened',
-  commands: { list, revoke, send },
+  commands: { list, revoke, enrol, send },
 };

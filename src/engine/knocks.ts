@@ -4,13 +4,15 @@ import type { Address } from '../net/address.js';
 import type { KnockRecord } from '../wire/pknock-proc.js';
 import type { Source } from './tables.js';
 
-/** `sequence`: ports in the right order, which the kernel follows; `spa`: a signed datagram. */
-export type KnockMeans = 'sequence' | 'spa';
+/** `sequence`: ports in the right order, which the kernel follows; `spa`: a signed datagram; `spa2`: one of a named client. */
+export type KnockMeans = 'sequence' | 'spa' | 'spa2';
 
 export interface Grant {
   readonly knock: string;
   readonly address: Address;
   readonly by: KnockMeans;
+  /** Who signed, with `spa2`. */
+  readonly client?: string;
   /** Milliseconds since the epoch; absent when the source came in while nobody took notes. */
   readonly at?: number;
   /** Milliseconds since the epoch; absent: for ever. */
@@ -25,12 +27,18 @@ export interface Knocks {
   has(knock: string, address: Address): Promise<boolean>;
   /** What /proc/net/xt_pknock/NAME of the original tells. */
   records(knock: string): Promise<KnockRecord[]>;
-  /** Lets a source in, for the knock's own time. */
-  grant(knock: string, address: Address): Promise<Grant>;
+  /** Lets a source in, for the knock's own time or a shorter one. */
+  grant(knock: string, address: Address, as?: GrantAs): Promise<Grant>;
   /** Takes down that the kernel has let a source in. */
   noticed(knock: string, address: Address): Promise<void>;
   /** Answers whether the source could come in. Connections that are open stay open where the policy accepts known ones. */
   revoke(knock: string, address: Address, source: Source): Promise<boolean>;
+}
+
+export interface GrantAs {
+  readonly by: KnockMeans;
+  readonly client?: string;
+  readonly durationMs?: number;
 }
 
 export interface KnockEvent {
@@ -38,5 +46,6 @@ export interface KnockEvent {
   readonly knock: string;
   readonly address: string;
   readonly by: KnockMeans | Source['kind'];
+  readonly client?: string;
   readonly until?: number;
 }

@@ -23,7 +23,7 @@ import type { KnockRecord } from '../wire/pknock-proc.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { Gate } from './gate.js';
-import type { Grant, KnockMeans, Knocks } from './knocks.js';
+import type { Grant, GrantAs, KnockMeans, Knocks } from './knocks.js';
 import type { Source } from './tables.js';
 
 export interface LiveKnocksOptions {
@@ -53,6 +53,7 @@ interface LiveKnock {
 /** What is kept of a grant beside the kernel's element. */
 interface Kept {
   readonly by: KnockMeans;
+  readonly client?: string;
   readonly at: number;
   readonly until?: number;
 }
@@ -95,7 +96,7 @@ export class LiveKnocks implements Knocks {
 
   async records(knock: string): Promise<KnockRecord[]> {
     const { spec, stages, granted } = this.#known(knock);
-    const protocol = spec.spa !== undefined || spec.protocol === 'udp' ? 'UDP' : 'TCP';
+    const protocol = spec.ports === undefined || spec.protocol === 'udp' ? 'UDP' : 'TCP';
     const { kernel } = this.options;
     const matching = stages.map(async ({ set, count }) =>
       (await kernel.dump(set)).map((element): KnockRecord => {
@@ -113,11 +114,13 @@ export class LiveKnocks implements Knocks {
     return (await Promise.all([...matching, ...allowed])).flat();
   }
 
-  async grant(knock: string, address: Address): Promise<Grant> {
+  async grant(knock: string, address: Address, as: GrantAs = { by: 'spa' }): Promise<Grant> {
     const kept = await this.options.gate.pass(async () => {
       const live = this.#known(knock);
-      const fresh = this.#fresh(live, 'spa');
-      await this.#commit(knock, address, fresh, [additionOf(live, address, live.spec.autoclose)]);
+      const fresh = this.#fresh(live, as);
+      await this.#commit(knock, address, fresh, [
+        additionOf(live, address, fresh.until === undefined ? undefined : fresh.until - fresh.at),
+      ]);
       return fresh;
     });
     this.#tell(knock, address, kept);
@@ -125,7 +128,7 @@ export class LiveKnocks implements Knocks {
   }
 
   async noticed(knock: string, address: Address): Promise<void> {
-    const kept = this.#fresh(this.#known(knock), 'sequence');
+    const kept = this.#fresh(this.#known(knock), { by: 'sequence' });
     await this.#commit(knock, address, kept, []);
     this.#tell(knock, address, kept);
   }
@@ -166,16 +169,19 @@ export class LiveKnocks implements Knocks {
     return live;
   }
 
-  #fresh({ spec }: LiveKnock, by: KnockMeans): Kept {
+  #fresh({ spec }: LiveKnock, { by, client, durationMs = Number.POSITIVE_INFINITY }: GrantAs): Kept {
     const at = this.options.clock.wall();
-    return { by, at, ...(spec.autoclose !== undefined && { until: at + spec.autoclose }) };
+    const lasts = Math.min(durationMs, spec.autoclose ?? Number.POSITIVE_INFINITY);
+    const who = client === undefined ? {} : { client };
+    return { by, ...who, at, ...(lasts !== Number.POSITIVE_INFINITY && { until: at + lasts }) };
   }
 
   #grantOf(knock: string, { key, expiresMs }: ElementState): Grant {
     const address = addressFromBytes(key);
     const kept = this.#kept(keyOf(knock, address));
     const until = expiresMs === undefined ? {} : { until: this.options.clock.wall() + expiresMs };
-    return { knock, address, by: kept?.by ?? 'sequence', ...(kept !== undefined && { at: kept.at }), ...until };
+    const { by = 'sequence', at, client } = kept ?? {};
+    return { knock, address, by, ...(client !== undefined && { client }), ...(at !== undefined && { at }), ...until };
   }
 
   #kept(key: string): Kept | undefined {
@@ -218,8 +224,8 @@ export class LiveKnocks implements Knocks {
     for (const [key, { until }] of this.#memory) if (until !== undefined && until <= now) this.#memory.delete(key);
   }
 
-  #tell(knock: string, address: Address, { by, until }: Kept): void {
-    const when = until === undefined ? {} : { until };
+  #tell(knock: string, address: Address, { by, client, until }: Kept): void {
+    const when = { ...(client !== undefined && { client }), ...(until !== undefined && { until }) };
     this.options.events.emit('knock', { what: 'granted', knock, address: formatAddress(address), by, ...when });
   }
 }

@@ -29,6 +29,8 @@ import { entryOf } from '../policy/formats/names.js';
 import { timeout } from '../policy/formats/values.js';
 import { secretFile } from '../policy/sections/schemas.js';
 import { Value } from '../policy/types.js';
+import { spaBytes } from '../wire/spa.js';
+import { spa2Bytes } from '../wire/spa2.js';
 import { addressOf } from './address-field.js';
 import { type Extension, matchWord, sectionWord } from './extension.js';
 import type { Line, MatchFragment } from './fragment.js';
@@ -56,6 +58,14 @@ const schema = Type.Object({
   ),
   open_secret: Type.Optional(secretFile),
   close_secret: Type.Optional(secretFile),
+  spa2: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 65_535,
+      description: 'The UDP port of datagrams that clients sign with their own keys.',
+    }),
+  ),
+  clients: Type.Optional(secretFile),
   autoclose: Type.Optional(Value(timeout, { description: 'How long the source may come in; for ever when absent.' })),
   size: Type.Integer({
     minimum: 1,
@@ -128,34 +138,38 @@ function compileKnock(name: string, spec: KnockSpec, ground: Ground): void {
   refuseMisfits(spec, ground);
   for (const family of families) ground.set(grantedSet(name, spec, family));
   if (spec.ports !== undefined) compileSequence(name, { ...spec, ports: spec.ports, timeMs: spec.time! }, ground);
-  if (spec.spa !== undefined) compileDatagram(name, spec.spa, ground);
+  if (spec.spa !== undefined) compileDatagram(name, { port: spec.spa, bytes: spaBytes, kind: 'spa' }, ground);
+  if (spec.spa2 !== undefined) compileDatagram(name, { port: spec.spa2, bytes: spa2Bytes, kind: 'spa2' }, ground);
   ground.duty({ kind: 'knock', name, nflogGroup: ground.nflogGroup(knockGroup), spec });
 }
 
 /** What the original refuses with EINVAL, and what would be two knocks in one. */
-function refuseMisfits(
-  { ports, time, spa, open_secret: open, close_secret: close, strict }: KnockSpec,
-  ground: Ground,
-): void {
-  if ((ports === undefined) === (spa === undefined)) {
-    ground.refuse('a knock is either a sequence of ports or a signed datagram', 'write "ports:" or "spa:"');
+function refuseMisfits(spec: KnockSpec, ground: Ground): void {
+  const { ports, time, spa, spa2, open_secret: open, close_secret: close, clients, strict } = spec;
+  if ([ports, spa, spa2].filter((way) => way !== undefined).length !== 1) {
+    ground.refuse('a knock is a sequence of ports or a signed datagram', 'write one of "ports:", "spa:" and "spa2:"');
+  }
+  if (ports === undefined && (time !== undefined || strict)) {
+    ground.refuse('"time" and "strict" belong to a sequence of ports', 'leave them out');
   }
   if (ports !== undefined && time === undefined) {
     ground.refuse('a sequence of ports needs the time that may pass between two knocks', 'add "time: 10s"');
   }
-  if (ports !== undefined && (open !== undefined || close !== undefined)) {
-    ground.refuse('secrets belong to signed datagrams', 'write "spa: PORT" instead of "ports:"');
+  if (spa === undefined && (open !== undefined || close !== undefined)) {
+    ground.refuse('secrets to open and to close belong to "spa:"', 'leave them out');
   }
-  if (spa === undefined) return;
-  if (time !== undefined || strict)
-    ground.refuse('"time" and "strict" belong to a sequence of ports', 'leave them out');
-  if (open === undefined || close === undefined) {
+  if (spa !== undefined && (open === undefined || close === undefined)) {
     ground.refuse(
       'signed datagrams need two secrets',
       'add "open_secret: { file: … }" and "close_secret: { file: … }"',
     );
   }
-  if (open.file === close.file) ground.refuse('the secrets to open and to close are the same file', 'take two');
+  if (open !== undefined && open.file === close?.file) {
+    ground.refuse('the secrets to open and to close are the same file', 'take two');
+  }
+  if ((spa2 === undefined) !== (clients === undefined)) {
+    ground.refuse('"spa2" and "clients" belong together', 'write "spa2: PORT" and "clients: { file: … }"');
+  }
 }
 
 const isIn = (request: SetRequest, family: Family, ground: Ground): Statement =>
@@ -254,8 +268,7 @@ const copyBytes = 512;
 const tell = (prefix: string, ground: Ground): Statement =>
   log({ group: ground.nflogGroup(knockGroup), prefix, snaplen: copyBytes });
 
-/** Length of a UDP datagram with the payload that the original takes. */
-const datagramLength = 8 + 65;
+const udpHeaderBytes = 8;
 
 /** One source gets through with a datagram a second, so that a flood from it costs the daemon nothing. */
 const perSource = { rate: 1, per: 'second', burst: 20, inv: true } as const;
@@ -264,7 +277,15 @@ const forAll = { rate: 20_000, per: 'second', burst: 5_000 } as const;
 /** Tokens of a source are all back by then. */
 const perSourceMs = 60_000;
 
-function compileDatagram(name: string, spa: number, ground: Ground): void {
+interface Datagram {
+  readonly port: number;
+  /** Of the payload; any other length is dropped in the kernel. */
+  readonly bytes: number;
+  /** As the copies' prefix begins. */
+  readonly kind: 'spa' | 'spa2';
+}
+
+function compileDatagram(name: string, { port, bytes, kind }: Datagram, ground: Ground): void {
   const asked = ground.chain('datagram', [
     ...families.flatMap((family): Line[] => {
       const seen = { ...memory(name, 'asked', 65_536, family), variant: JSON.stringify(perSource) };
@@ -275,12 +296,12 @@ function compileDatagram(name: string, spa: number, ground: Ground): void {
         { family, statements: [match(source, setRef(ground.set(seen)), '!='), ground.overflow(seen)] },
       ];
     }),
-    { statements: [limit(forAll), tell(`spa:${name}`, ground), drop] },
+    { statements: [limit(forAll), tell(`${kind}:${name}`, ground), drop] },
     { statements: [drop] },
   ]);
-  const dport = match(payload('udp', 'dport'), spa);
+  const dport = match(payload('udp', 'dport'), port);
   ground.baseChain('silence', silencing, [
-    { statements: [dport, isNew, match(payload('udp', 'length'), datagramLength), goto(asked)] },
+    { statements: [dport, isNew, match(payload('udp', 'length'), udpHeaderBytes + bytes), goto(asked)] },
     { statements: [dport, isNew, drop] },
   ]);
 }

@@ -31,6 +31,7 @@ interfaces: { wan: wan0 }
 knocks:
   ssh: { ports: [4002, 4001, 4004], strict: true, time: 5s, autoclose: 1h }
   ftp: { spa: 4000, open_secret: { file: open }, close_secret: { file: close }, autoclose: 4h }
+  vpn: { spa2: 4003, clients: { file: clients }, autoclose: 4h }
 sysrq: { port: 9, from: [198.51.100.2, 2001:db8:1::2], password: { file: sysrq }, hash: sha256, keys: hs, limit: 100/1m, dry_run: true }
 chains:
   input:
@@ -38,6 +39,7 @@ chains:
     rules:
       - { tcp: 22, knock: ssh, do: accept }
       - { tcp: 21, knock: ftp, do: accept }
+      - { tcp: 23, knock: vpn, do: accept }
 `,
 );
 
@@ -49,7 +51,7 @@ await link(
 );
 await outside.run('ip', 'route', 'add', '198.18.0.0/15', 'dev', 'lo');
 await gate.run('ip', 'route', 'add', 'default', 'via', '198.51.100.2');
-for (const port of [21, 22]) gate.start('socat', [`TCP6-LISTEN:${port},ipv6only=0,fork,reuseaddr`, 'SYSTEM:true']);
+for (const port of [21, 22, 23]) gate.start('socat', [`TCP6-LISTEN:${port},ipv6only=0,fork,reuseaddr`, 'SYSTEM:true']);
 
 let daemon: ReturnType<typeof gate.start> | undefined;
 async function start(): Promise<void> {
@@ -116,6 +118,10 @@ async function early(seconds: number): Promise<void> {
   if (left < seconds) await sleep((left + 0.2) * 1000);
 }
 
+const enrolled = await execa(process.execPath, [
+  ...[main, 'knock', 'enrol', 'vpn', 'laptop', '--clients', join(folder, 'clients')],
+  ...['--host', '2001:db8:1::1', '--port', '4003', '--seconds', '600'],
+]);
 await start();
 after(stop);
 
@@ -191,6 +197,21 @@ test('a signed datagram of the original opens once; copies, wrong keys, wrong mi
   t.diagnostic(`${wrong.length + 4} wrong datagrams, a third party and 2 copies refused, 1 good one taken`);
 });
 
+test('a client that was enrolled opens and closes its door, for as long as it may', async () => {
+  const file = join(folder, 'laptop');
+  const [line = '', ...code] = enrolled.stdout.split('\n');
+  assert.ok(code.length > 20, 'a QR code');
+  writeFileSync(file, line, { mode: 0o600 });
+  const door = '[2001:db8:1::1]:23';
+  assert.equal(await client('knock', 'send', '-', '--client', file, '--for', '1h', '--check', door), 0);
+  assert.match(await postern('knock', 'list', 'vpn'), /^vpn +2001:db8:1::2 +spa2 laptop +20/m);
+  const [, left] =
+    /src=2001:db8:1::2 .*autoclose_time=(\d+)/.exec(await postern('knock', 'list', 'vpn', '--proc')) ?? [];
+  assert.ok(Number(left) > 500 && Number(left) <= 600, left);
+  assert.equal(await client('knock', 'send', '-', '--client', file, '--close', '--check', door), 0);
+  assert.doesNotMatch(await postern('knock', 'list', 'vpn'), /laptop/);
+});
+
 test('nothing answers at the ports of knocks, whatever comes', async (t) => {
   const dump = outside.start('tcpdump', [
     '-ni',
@@ -202,7 +223,7 @@ test('nothing answers at the ports of knocks, whatever comes', async (t) => {
   ]);
   await sleep(1000);
   let probes = 0;
-  for (const port of [4000, 4001, 4002, 4004, 9]) {
+  for (const port of [4000, 4001, 4002, 4003, 4004, 9]) {
     await takes('198.51.100.1', port);
     await sendRaw('probe', '198.51.100.3', port);
     probes += 2;

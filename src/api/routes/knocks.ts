@@ -13,7 +13,8 @@ const GrantPath = Type.Object({ knock: Type.String({ maxLength: 31 }), address: 
 const GrantOutput = Type.Object({
   knock: Type.String(),
   address: Type.String(),
-  by: Type.String({ description: 'sequence, or spa: a signed datagram' }),
+  by: Type.String({ description: 'sequence; spa, spa2: a signed datagram' }),
+  client: Type.Optional(Type.String()),
   at: Type.Optional(Type.String({ format: 'date-time' })),
   until: Type.Optional(Type.String({ format: 'date-time', description: 'Absent: for ever' })),
 });

@@ -5,17 +5,25 @@
 
 import type { Knocks } from '../../engine/knocks.js';
 import { asPosternError } from '../../errors.js';
-import { formatAddress } from '../../net/address.js';
+import { type Address, formatAddress } from '../../net/address.js';
 import type { ReplayWindow } from '../../store/store.js';
 import { decodePacket, type Packet } from '../../wire/packet.js';
 import { spaDigest, spaMinute, verifySpa } from '../../wire/spa.js';
+import { decodeSpa2, type Spa2Request, spa2KeyBytes, spa2Mark, verifySpa2 } from '../../wire/spa2.js';
 import { LineLimit } from '../line-limit.js';
 import type { Log } from '../service.js';
+import type { KnockClient } from './clients.js';
 
 export interface KnockSecrets {
   readonly open: Buffer;
   readonly close: Buffer;
 }
+
+/** What the datagrams of a knock are signed with. */
+export type KnockKeys =
+  | { readonly secrets: KnockSecrets }
+  /** By `spa2ClientId` in hex. */
+  | { readonly clients: ReadonlyMap<string, KnockClient> };
 
 export interface KnockEffects {
   readonly knocks: Pick<Knocks, 'grant' | 'noticed' | 'revoke' | 'has'>;
@@ -36,6 +44,10 @@ export const knockResults = [
   'shut',
   'replay',
   'bad',
+  /** Well signed, but too old or from the future. */
+  'clock',
+  /** Well signed, for an address that the client may not ask for. */
+  'address',
   'malformed',
   'busy',
   'failed',
@@ -45,6 +57,8 @@ export type KnockResult = (typeof knockResults)[number];
 /** Copies that may wait; the kernel's limit lets through less than this in a second. */
 const waitingBound = 4096;
 const minuteMs = 60_000;
+/** How far the clock of a client may be off. */
+const clockMs = 60_000;
 
 export class KnockReceiver {
   readonly #counts = new Map<string, Map<KnockResult, number>>();
@@ -52,9 +66,9 @@ export class KnockReceiver {
   #waiting = 0;
   #turn: Promise<void> = Promise.resolve();
 
-  /** @param secrets by knock */
+  /** @param keys by knock */
   constructor(
-    readonly secrets: ReadonlyMap<string, KnockSecrets>,
+    readonly keys: ReadonlyMap<string, KnockKeys>,
     readonly effects: KnockEffects,
   ) {}
 
@@ -68,10 +82,24 @@ export class KnockReceiver {
     const [kind, name] = prefix.split(':', 2) as [string, string | undefined];
     if (name === undefined) return;
     const packet = decoded(bytes);
-    const secrets = this.secrets.get(name);
+    const keys = this.keys.get(name);
     if (packet === undefined) this.#count(name, 'malformed');
     else if (kind === 'knock') this.#enqueue(name, packet, () => this.#sequence(name, packet));
-    else if (kind === 'spa' && secrets !== undefined) this.#receiveDatagram(name, packet, secrets);
+    else if (keys !== undefined && 'secrets' in keys) this.#receiveDatagram(name, packet, keys.secrets);
+    else if (keys !== undefined) this.#receiveRequest(name, packet, keys.clients);
+  }
+
+  #receiveRequest(name: string, packet: Packet, clients: ReadonlyMap<string, KnockClient>): void {
+    const bytes = Buffer.from(packet.payload);
+    const request = decodeSpa2(bytes);
+    const client = request && clients.get(request.client.toString('hex'));
+    // Somebody unknown takes as long as a wrong key.
+    const isGood = verifySpa2(bytes, client?.key ?? noKey, name);
+    if (request === undefined || client === undefined || !isGood) this.#refuse(name, 'bad', packet);
+    else if (Math.abs(request.madeAt - this.effects.now()) > clockMs) this.#refuse(name, 'clock', packet, client.name);
+    else if (request.address !== undefined && !client.anyAddress) this.#refuse(name, 'address', packet, client.name);
+    else
+      this.#enqueue(name, packet, () => this.#request(name, request.address ?? packet.source, request, client, bytes));
   }
 
   #receiveDatagram(name: string, packet: Packet, secrets: KnockSecrets): void {
@@ -135,6 +163,31 @@ export class KnockReceiver {
     return opens ? 'opened' : 'closed';
   }
 
+  async #request(
+    name: string,
+    address: Address,
+    { what, madeAt, seconds }: Spa2Request,
+    client: KnockClient,
+    bytes: Buffer,
+  ): Promise<KnockResult> {
+    const { knocks, window } = this.effects;
+    const valid = { from: madeAt - clockMs, until: madeAt + clockMs + 1 };
+    if (!(await window.admit(spa2Mark(bytes), valid))) return 'replay';
+    const isOpen = await knocks.has(name, address);
+    if (isOpen === (what === 'open')) return isOpen ? 'open' : 'shut';
+    if (what === 'close') {
+      await knocks.revoke(name, address, { kind: 'knock', id: client.name });
+      return 'closed';
+    }
+    const most = Math.min(
+      seconds === 0 ? Number.POSITIVE_INFINITY : seconds,
+      client.mostSeconds ?? Number.POSITIVE_INFINITY,
+    );
+    const durationMs = Number.isFinite(most) ? { durationMs: most * 1000 } : {};
+    await knocks.grant(name, address, { by: 'spa2', client: client.name, ...durationMs });
+    return 'opened';
+  }
+
   #refuse(name: string, result: KnockResult, { source }: Packet, detail?: string): void {
     this.#count(name, result);
     const limit = this.#limits.get(result) ?? new LineLimit();
@@ -152,6 +205,8 @@ export class KnockReceiver {
     counts.set(result, (counts.get(result) ?? 0) + 1);
   }
 }
+
+const noKey = Buffer.alloc(spa2KeyBytes);
 
 function decoded(bytes: Uint8Array): Packet | undefined {
   try {

@@ -5,7 +5,8 @@ import type { KnockSpec } from '../../extensions/pknock.js';
 import { MemoryReplayWindow } from '../replay-window.js';
 import { readSecret, withoutNewline } from '../secret.js';
 import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
-import { KnockReceiver, type KnockSecrets } from './receiver.js';
+import { readClients } from './clients.js';
+import { type KnockKeys, KnockReceiver } from './receiver.js';
 
 interface NamedKnock {
   readonly name: string;
@@ -19,7 +20,7 @@ export const knock: ServiceKind<readonly NamedKnock[]> = {
     return entries.length === 0 ? undefined : entries.map(({ name, spec }) => ({ name, spec: spec as KnockSpec }));
   },
   files: (knocks) =>
-    knocks.flatMap(({ spec }) => [spec.open_secret, spec.close_secret].flatMap((one) => one?.file ?? [])),
+    knocks.flatMap(({ spec }) => [spec.open_secret, spec.close_secret, spec.clients].flatMap((one) => one?.file ?? [])),
   create: (knocks, context) => new KnockService(knocks, context),
 };
 
@@ -39,7 +40,7 @@ class KnockService implements Service {
     const { engine, store, log, now, copies } = this.context;
     if (copies === undefined)
       throw new PosternError('unsupported', 'knocks need copies of packets, which are off here');
-    const receiver = new KnockReceiver(await this.#secrets(), {
+    const receiver = new KnockReceiver(await this.#keys(), {
       knocks: engine.knocks,
       window: store?.replayWindow('spa') ?? new MemoryReplayWindow(now),
       log,
@@ -57,12 +58,7 @@ class KnockService implements Service {
   }
 
   status(): string {
-    return this.knocks
-      .map(
-        ({ name, spec }) =>
-          `${name} ${spec.spa === undefined ? `${spec.protocol} ${spec.ports?.join(' ')}` : `spa ${spec.spa}`}`,
-      )
-      .join(', ');
+    return this.knocks.map(({ name, spec }) => `${name} ${wayOf(spec)}`).join(', ');
   }
 
   metrics(): readonly MetricFamily[] {
@@ -81,9 +77,10 @@ class KnockService implements Service {
     ];
   }
 
-  async #secrets(): Promise<ReadonlyMap<string, KnockSecrets>> {
-    const secrets = new Map<string, KnockSecrets>();
+  async #keys(): Promise<ReadonlyMap<string, KnockKeys>> {
+    const keys = new Map<string, KnockKeys>();
     for (const { name, spec } of this.knocks) {
+      if (spec.clients !== undefined) keys.set(name, { clients: await this.#clients(spec.clients.file, name) });
       if (spec.open_secret === undefined || spec.close_secret === undefined) continue;
       const [open, close] = [
         await this.#secret(spec.open_secret.file, name),
@@ -91,9 +88,13 @@ class KnockService implements Service {
       ];
       if (open.equals(close))
         throw new PosternError('invalid', `knock ${name}: its two secrets are equal; take another`);
-      secrets.set(name, { open, close });
+      keys.set(name, { secrets: { open, close } });
     }
-    return secrets;
+    return keys;
+  }
+
+  async #clients(file: string, name: string) {
+    return readClients((await readSecret(file, `the clients of knock ${name}`, this.context.log)).toString(), file);
   }
 
   async #secret(file: string, name: string): Promise<Buffer> {
@@ -101,4 +102,9 @@ class KnockService implements Service {
     if (secret.length === 0) throw new PosternError('invalid', `${file} is empty: it holds a secret of knock ${name}`);
     return secret;
   }
+}
+
+function wayOf({ ports, protocol, spa, spa2 }: KnockSpec): string {
+  if (ports !== undefined) return `${protocol} ${ports.join(' ')}`;
+  return spa === undefined ? `spa2 ${spa2}` : `spa ${spa}`;
 }

@@ -2,15 +2,26 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Knocks } from '../../../src/engine/knocks.js';
 import { formatAddress, parseAddress } from '../../../src/net/address.js';
-import { KnockReceiver } from '../../../src/services/knock/receiver.js';
+import { readClients } from '../../../src/services/knock/clients.js';
+import { type KnockKeys, KnockReceiver } from '../../../src/services/knock/receiver.js';
 import { memoryDisk } from '../../../src/store/memory-disk.js';
 import { encodePacket, PROTOCOL } from '../../../src/wire/packet.js';
 import { encodeSpa, spaMinute } from '../../../src/wire/spa.js';
+import { encodeSpa2, spa2ClientId } from '../../../src/wire/spa2.js';
 import { open, TestClock } from '../../store/fixtures.js';
 
 const secrets = { open: Buffer.from('open'), close: Buffer.from('close') };
 const source = parseAddress('198.51.100.7');
 const minuteMs = 60_000;
+
+const key = Buffer.alloc(32, 7);
+const clients = readClients(
+  JSON.stringify({
+    laptop: { key: key.toString('base64url'), seconds: 600 },
+    office: { key: Buffer.alloc(32, 8).toString('base64url'), any_address: true },
+  }),
+  'clients.json',
+);
 
 const copyOf = (payload: Uint8Array, from = source) =>
   encodePacket({
@@ -44,23 +55,29 @@ async function world() {
   const make = async (on: typeof disk) => {
     const store = await open(on, clock);
     const log = { warn() {} };
-    const receiver = new KnockReceiver(new Map([['ftp', secrets]]), {
-      knocks,
-      window: store.replayWindow('spa'),
-      log,
-      now: clock.wallMs,
-    });
+    const receiver = new KnockReceiver(
+      new Map<string, KnockKeys>([
+        ['ftp', { secrets }],
+        ['vpn', { clients }],
+      ]),
+      {
+        knocks,
+        window: store.replayWindow('spa'),
+        log,
+        now: clock.wallMs,
+      },
+    );
     return { store, receiver };
   };
   let { store, receiver } = await make(disk);
   return {
     clock,
     knocks,
-    async send(payload: Uint8Array, from = source): Promise<string> {
-      const before = new Map(receiver.counts.get('ftp'));
-      receiver.receive('spa:ftp', copyOf(payload, from));
+    async send(payload: Uint8Array, from = source, name = 'ftp'): Promise<string> {
+      const before = new Map(receiver.counts.get(name));
+      receiver.receive(`${name === 'ftp' ? 'spa' : 'spa2'}:${name}`, copyOf(payload, from));
       await receiver.settled();
-      return [...receiver.counts.get('ftp')!].find(([result, count]) => count !== (before.get(result) ?? 0))![0];
+      return [...receiver.counts.get(name)!].find(([result, count]) => count !== (before.get(result) ?? 0))![0];
     },
     sign: (secret = secrets.open, from = source) => encodeSpa(secret, from, spaMinute(clock.wall)),
     async restart() {
@@ -125,4 +142,54 @@ test('a source opens a door once a minute, and others are not disturbed', async 
   assert.equal(await send(sign(secrets.open, other), other), 'opened');
   clock.pass(minuteMs);
   assert.equal(await send(sign()), 'opened');
+});
+
+test('version 2: a client opens from any address once, is bound by the clock, its knock and its rights', async (t) => {
+  const { send, clock, restart, knocks } = await world();
+  let made = 0;
+  const sign = (more: object = {}, signedWith = key, client = 'laptop', knock = 'vpn') =>
+    encodeSpa2(
+      {
+        what: 'open',
+        client: spa2ClientId(client),
+        nonce: Buffer.alloc(16, made++),
+        madeAt: clock.wall,
+        seconds: 0,
+        ...more,
+      },
+      signedWith,
+      knock,
+    );
+  const vpn = (bytes: Uint8Array, from = source) => send(bytes, from, 'vpn');
+  const good = sign();
+  let refused = 0;
+  for (let bit = 0; bit < good.length * 8; bit++) {
+    const flipped = Buffer.from(good);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    assert.equal(await vpn(flipped), 'bad', `bit ${bit}`);
+    refused++;
+  }
+  for (let length = 0; length < 200; length++)
+    if (length !== good.length) assert.equal(await vpn(Buffer.alloc(length, good)), 'bad');
+  assert.equal(await vpn(sign({}, Buffer.alloc(32, 9))), 'bad', 'another key');
+  assert.equal(await vpn(sign({}, key, 'nobody')), 'bad', 'an unknown client');
+  assert.equal(await vpn(sign({}, key, 'laptop', 'ssh')), 'bad', 'for another knock');
+  for (const off of [-61_000, 61_000]) assert.equal(await vpn(sign({ madeAt: clock.wall + off })), 'clock');
+  const other = parseAddress('2001:db8::9');
+  assert.equal(await vpn(sign({ address: other })), 'address');
+  assert.deepEqual([...knocks.inside], []);
+
+  assert.equal(await vpn(good), 'opened');
+  assert.equal(await vpn(good), 'replay');
+  assert.equal(await vpn(sign({ what: 'close' })), 'closed');
+  await restart();
+  assert.equal(await vpn(good), 'replay');
+  clock.pass(90_000);
+  clock.step(-90_000);
+  assert.ok(['replay', 'clock'].includes(await vpn(good)));
+  assert.deepEqual([...knocks.inside], []);
+  const office = sign({ address: other }, Buffer.alloc(32, 8), 'office');
+  assert.equal(await vpn(office), 'opened');
+  assert.deepEqual([...knocks.inside], ['vpn 2001:db8::9']);
+  t.diagnostic(`${refused} flipped bits refused`);
 });
