@@ -23,7 +23,8 @@ for (const extension of extensions) {
 }
 
 test('every page belongs to an extension', () => {
-  const known = extensions.map(({ name }) => pageName(name));
+  // The threats to a protocol of our own stand beside the extension that speaks it.
+  const known = [...extensions.map(({ name }) => pageName(name)), 'spa2.md'];
   assert.deepEqual(
     readdirSync(folder).filter((name) => name.endsWith('.md') && !known.includes(name)),
     [],
