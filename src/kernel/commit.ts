@@ -7,7 +7,7 @@
  */
 
 import { asPosternError, type ErrorCode, PosternError } from '../errors.js';
-import type { ElementChange, SetIndex } from './kernel.js';
+import type { ElementChange, ElementKey, SetIndex } from './kernel.js';
 import type { RefusedChange } from './nf.js';
 
 export interface GroupCommit {
@@ -243,7 +243,7 @@ function resolveAll(calls: readonly Call[]): void {
 function owners(merged: Merged, refused: readonly RefusedChange[]): ReadonlyMap<Call, PosternError> {
   const found = new Map<Call, PosternError>();
   for (const { index, error } of refused) {
-    const call = merged.owners[index];
+    const call = merged.ownerOf(index);
     if (call !== undefined && !found.has(call)) found.set(call, error);
   }
   return found;
@@ -251,8 +251,8 @@ function owners(merged: Merged, refused: readonly RefusedChange[]): ReadonlyMap<
 
 interface Merged {
   readonly changes: readonly ElementChange[];
-  /** The call that each change is of. */
-  readonly owners: readonly Call[];
+  /** The call that a change is of. */
+  readonly ownerOf: (index: number) => Call | undefined;
   readonly superseded: number;
 }
 
@@ -264,7 +264,7 @@ interface Owned {
 /** What is left to do in one set. */
 class SetChanges {
   flush: Owned | undefined;
-  readonly elements = new Map<string, Owned>();
+  readonly elements = new Map<string | number, Owned>();
 }
 
 /**
@@ -272,6 +272,9 @@ class SetChanges {
  * additions would overlap.
  */
 function mergeCalls(calls: readonly Call[]): Merged {
+  const [only] = calls;
+  // A call alone is done in its own order.
+  if (only !== undefined && calls.length === 1) return { changes: only.changes, ownerOf: () => only, superseded: 0 };
   const sets = new Map<SetIndex, SetChanges>();
   let given = 0;
   for (const call of calls) {
@@ -289,7 +292,7 @@ function mergeCalls(calls: readonly Call[]): Merged {
   }
   return {
     changes: kept.map(({ change }) => change),
-    owners: kept.map(({ call }) => call),
+    ownerOf: (index) => kept[index]?.call,
     superseded: given - kept.length,
   };
 }
@@ -303,8 +306,16 @@ function mergeChange(sets: Map<SetIndex, SetChanges>, owned: Owned): void {
     set.elements.clear();
     return;
   }
-  const { key, keyEnd } = change;
-  set.elements.set(keyEnd === undefined ? latin1(key) : `${latin1(key)}-${latin1(keyEnd)}`, owned);
+  set.elements.set(identity(change), owned);
+}
+
+/** Keys of one set are all of one length, so that an IPv4 address can be its number. */
+function identity({ key, keyEnd }: ElementKey): string | number {
+  if (keyEnd !== undefined) return `${latin1(key)}-${latin1(keyEnd)}`;
+  if (key.length !== 4) return latin1(key);
+  return (
+    (key[0] as number) * 0x100_0000 + (key[1] as number) * 0x1_0000 + (key[2] as number) * 0x100 + (key[3] as number)
+  );
 }
 
 function latin1(bytes: Uint8Array): string {

@@ -30,8 +30,19 @@ export interface SetTarget extends SetAddress {
   readonly pairs: boolean;
 }
 
+/** What was worked out before, by manifest and index: this is asked for every change. */
+const targets = new WeakMap<Manifest, Map<SetIndex, SetTarget>>();
+
 /** @throws PosternError `not-found` when the manifest has no such set. */
 export function setTarget(manifest: Manifest, index: SetIndex): SetTarget {
+  const known = targets.get(manifest) ?? new Map<SetIndex, SetTarget>();
+  const target = known.get(index) ?? makeTarget(manifest, index);
+  known.set(index, target);
+  targets.set(manifest, known);
+  return target;
+}
+
+function makeTarget(manifest: Manifest, index: SetIndex): SetTarget {
   const of = manifest.sets[index];
   if (of === undefined) throw new PosternError('not-found', `set ${index}: the manifest has ${manifest.sets.length}`);
   const table = manifest.tables.find(({ family }) => family === of.table);

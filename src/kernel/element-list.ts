@@ -28,17 +28,21 @@ export function unitedStates(lists: readonly (readonly ElementState[])[]): Eleme
 function packedState(packed: PackedElements, index: number): ElementState {
   const { keyBytes, keys, keyEnds, marks, timeouts, expiries, counters, comments } = packed;
   const at = index * keyBytes;
-  const counter = ((marks[index] as number) & MARK.COUNTER) === 0 ? undefined : unpackCounter(counters, index);
+  const state: Mutable<ElementState> = { key: keys.subarray(at, at + keyBytes) };
+  if (keyEnds.length > 0) state.keyEnd = keyEnds.subarray(at, at + keyBytes);
+  if (timeouts[index] !== 0) state.timeoutMs = timeouts[index] as number;
+  if (expiries[index] !== 0) state.expiresMs = expiries[index] as number;
+  if (((marks[index] as number) & MARK.COUNTER) !== 0) {
+    const { packets, bytes } = unpackCounter(counters, index);
+    state.packets = packets;
+    state.bytes = bytes;
+  }
   const comment = comments.size === 0 ? undefined : comments.get(index);
-  return {
-    key: keys.subarray(at, at + keyBytes),
-    ...(keyEnds.length === 0 ? undefined : { keyEnd: keyEnds.subarray(at, at + keyBytes) }),
-    ...(timeouts[index] === 0 ? undefined : { timeoutMs: timeouts[index] as number }),
-    ...(expiries[index] === 0 ? undefined : { expiresMs: expiries[index] as number }),
-    ...counter,
-    ...(comment === undefined ? undefined : { comment }),
-  };
+  if (comment !== undefined) state.comment = comment;
+  return state;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One element that was read alone. */
 export function elementState(element: WireElement, keyEnd = element.keyEnd): ElementState {

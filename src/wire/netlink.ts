@@ -189,7 +189,7 @@ export class MessageWriter {
   #messageAt = -1;
 
   constructor(capacityBytes = 4096) {
-    this.#buffer = Buffer.allocUnsafeSlow(capacityBytes);
+    this.#buffer = zeroed(capacityBytes);
   }
 
   /** Bytes written so far. */
@@ -249,8 +249,8 @@ export class MessageWriter {
   /** A number up to 2^53, as 64 bits. */
   u64(type: number, value: number): void {
     const at = this.#attribute(type, 8);
-    this.#buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
-    this.#buffer.writeUInt32BE(value % 0x1_0000_0000, at + 4);
+    putU32be(this.#buffer, at, Math.floor(value / 0x1_0000_0000));
+    putU32be(this.#buffer, at + 4, value % 0x1_0000_0000);
   }
 
   u64big(type: number, value: bigint): void {
@@ -276,12 +276,15 @@ export class MessageWriter {
   /** Opens a nested attribute; give the answer to `close`. */
   open(type: number): number {
     const at = this.#reserve(ATTRIBUTE_HEADER_BYTES);
-    this.#buffer.writeUInt16LE(type | NESTED, at + 2);
+    this.#buffer[at + 2] = type & 0xff;
+    this.#buffer[at + 3] = (type | NESTED) >> 8;
     return at;
   }
 
   close(at: number): void {
-    this.#buffer.writeUInt16LE(this.#length - at, at);
+    const length = this.#length - at;
+    this.#buffer[at] = length & 0xff;
+    this.#buffer[at + 1] = length >> 8;
   }
 
   /** What was written, without a copy: the writer must not be used any more. */
@@ -293,8 +296,12 @@ export class MessageWriter {
   #attribute(type: number, payloadBytes: number): number {
     const at = this.#reserve(align(ATTRIBUTE_HEADER_BYTES + payloadBytes));
     const buffer = this.#buffer;
-    buffer.writeUInt16LE(ATTRIBUTE_HEADER_BYTES + payloadBytes, at);
-    buffer.writeUInt16LE(type, at + 2);
+    const length = ATTRIBUTE_HEADER_BYTES + payloadBytes;
+    // Byte by byte: this runs some ten times for each element of a batch.
+    buffer[at] = length & 0xff;
+    buffer[at + 1] = length >> 8;
+    buffer[at + 2] = type & 0xff;
+    buffer[at + 3] = type >> 8;
     return at + ATTRIBUTE_HEADER_BYTES;
   }
 
@@ -302,13 +309,23 @@ export class MessageWriter {
     const at = this.#length;
     const needed = at + bytes;
     if (needed > this.#buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+      const larger = zeroed(Math.max(needed, this.#buffer.length * 2));
       this.#buffer.copy(larger, 0, 0, at);
       this.#buffer = larger;
     }
-    // Padding must not carry what was in memory before.
-    this.#buffer.fill(0, at, needed);
     this.#length = needed;
     return at;
   }
+}
+
+/** Padding must not carry what was in memory before; memory of its own, which can be handed to another thread. */
+function zeroed(bytes: number): Buffer {
+  return Buffer.from(new ArrayBuffer(bytes));
+}
+
+function putU32be(buffer: Buffer, at: number, value: number): void {
+  buffer[at] = value >>> 24;
+  buffer[at + 1] = (value >>> 16) & 0xff;
+  buffer[at + 2] = (value >>> 8) & 0xff;
+  buffer[at + 3] = value & 0xff;
 }

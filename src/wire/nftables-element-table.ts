@@ -62,6 +62,8 @@ export class ElementTable {
   #slots = new Int32Array(0);
   #repeated = 0;
   readonly #generations = new Set<number>();
+  readonly #layout = new ElementLayout();
+  #seenFrom = 0;
   // Where the attributes of the element being read lie, 0 for none.
   readonly #seen = { key: 0, keyEnd: 0, timeout: 0, expiry: 0, counter: 0, userdata: 0, userdataEnd: 0, mark: 0 };
 
@@ -117,11 +119,8 @@ export class ElementTable {
 
   #takeElement(data: Buffer, from: number, to: number): void {
     const seen = this.#seen;
-    seen.key = seen.keyEnd = seen.timeout = seen.expiry = seen.counter = seen.userdata = seen.mark = 0;
-    for (let at = from, end = 0; at < to; at = align(end)) {
-      end = attributeEnd(data, at, to);
-      this.#see(data, attributeType(data, at), at + ATTRIBUTE_HEADER_BYTES, end);
-    }
+    if (this.#layout.matches(data, from, to)) this.#move(from);
+    else this.#lookAt(data, from, to);
     // The catch-all element has no key.
     if (seen.key === 0) return;
     const place = this.#place(data);
@@ -130,6 +129,32 @@ export class ElementTable {
     this.#expiries[place] = seen.expiry === 0 ? 0 : milliseconds(data, seen.expiry);
     if (seen.counter !== 0) this.#count4(data, place, seen.counter);
     if (seen.userdata !== 0) this.#comment(data.subarray(seen.userdata, seen.userdataEnd), place);
+  }
+
+  #lookAt(data: Buffer, from: number, to: number): void {
+    const seen = this.#seen;
+    seen.key = seen.keyEnd = seen.timeout = seen.expiry = seen.counter = seen.userdata = seen.mark = 0;
+    this.#seenFrom = from;
+    this.#layout.begin(from, to);
+    for (let at = from, end = 0; at < to; at = align(end)) {
+      end = attributeEnd(data, at, to);
+      this.#layout.header(data, at);
+      this.#see(data, attributeType(data, at), at + ATTRIBUTE_HEADER_BYTES, end);
+    }
+    // Comments and flags differ where headers don't.
+    if (seen.userdata !== 0 || seen.mark & MARK.INTERVAL_END) this.#layout.forget();
+  }
+
+  /** An element that looks like the last one has everything in the same places. */
+  #move(from: number): void {
+    const seen = this.#seen;
+    const by = from - this.#seenFrom;
+    this.#seenFrom = from;
+    seen.key += by;
+    if (seen.keyEnd !== 0) seen.keyEnd += by;
+    if (seen.timeout !== 0) seen.timeout += by;
+    if (seen.expiry !== 0) seen.expiry += by;
+    if (seen.counter !== 0) seen.counter += by;
   }
 
   #see(data: Buffer, type: number, from: number, end: number): void {
@@ -160,6 +185,7 @@ export class ElementTable {
       case ELEM.EXPRESSIONS:
         for (let at = from, stop = 0; at < end; at = align(stop)) {
           stop = attributeEnd(data, at, end);
+          this.#layout.header(data, at);
           this.#expression(data, at + ATTRIBUTE_HEADER_BYTES, stop);
         }
         break;
@@ -168,6 +194,7 @@ export class ElementTable {
 
   /** Where the bytes of a key lie; keys of one set are all of one length. */
   #value(data: Buffer, from: number, to: number): number {
+    this.#layout.header(data, from);
     const end = attributeEnd(data, from, to);
     const bytes = end - from - ATTRIBUTE_HEADER_BYTES;
     if (this.#keyBytes === 0) this.#keyBytes = bytes;
@@ -179,12 +206,18 @@ export class ElementTable {
     let counter = false;
     for (let at = from, end = 0; at < to; at = align(end)) {
       end = attributeEnd(data, at, to);
+      this.#layout.header(data, at);
       const payload = at + ATTRIBUTE_HEADER_BYTES;
       const type = attributeType(data, at);
+      if (type === EXPRESSION.NAME) this.#layout.words(data, payload, end);
       if (type === EXPRESSION.NAME) counter = data.compare(COUNTER_NAME, 0, COUNTER_NAME.length, payload, end) === 0;
-      else if (type === EXPRESSION.DATA && counter) this.#seen.counter = counterAt(data, payload, end);
+      else if (type === EXPRESSION.DATA && counter) {
+        this.#seen.counter = counterAt(data, payload, end);
+        this.#seen.mark |= MARK.COUNTER;
+        this.#layout.header(data, payload);
+        this.#layout.header(data, payload + ATTRIBUTE_HEADER_BYTES + 8);
+      }
     }
-    if (counter) this.#seen.mark |= MARK.COUNTER;
   }
 
   #count4(data: Buffer, place: number, at: number): void {
@@ -197,10 +230,10 @@ export class ElementTable {
       addWords(words, word + 2, data, bytesAt);
       return;
     }
-    words[word] = data.readUInt32BE(packetsAt);
-    words[word + 1] = data.readUInt32BE(packetsAt + 4);
-    words[word + 2] = data.readUInt32BE(bytesAt);
-    words[word + 3] = data.readUInt32BE(bytesAt + 4);
+    words[word] = u32be(data, packetsAt);
+    words[word + 1] = u32be(data, packetsAt + 4);
+    words[word + 2] = u32be(data, bytesAt);
+    words[word + 3] = u32be(data, bytesAt + 4);
   }
 
   #comment(userdata: Buffer, place: number): void {
@@ -292,6 +325,49 @@ export class ElementTable {
   }
 }
 
+/** The headers of an element: the next one mostly has the same, and needs no second look then. */
+class ElementLayout {
+  #bytes = -1;
+  #from = 0;
+  /** Offset in the element and word, one after the other. */
+  #checks: number[] = [];
+
+  begin(from: number, to: number): void {
+    this.#from = from;
+    this.#bytes = to - from;
+    this.#checks = [];
+  }
+
+  forget(): void {
+    this.#bytes = -1;
+  }
+
+  header(data: Buffer, at: number): void {
+    this.#checks.push(at - this.#from, data.readInt32LE(at));
+  }
+
+  /** Text that must be the same. */
+  words(data: Buffer, from: number, to: number): void {
+    for (let at = from; at + 4 <= to; at += 4) this.header(data, at);
+    if (((to - from) & 3) !== 0) this.forget();
+  }
+
+  matches(data: Buffer, from: number, to: number): boolean {
+    if (to - from !== this.#bytes) return false;
+    const checks = this.#checks;
+    for (let index = 0; index < checks.length; index += 2) {
+      const at = from + (checks[index] as number);
+      const word =
+        (data[at] as number) |
+        ((data[at + 1] as number) << 8) |
+        ((data[at + 2] as number) << 16) |
+        ((data[at + 3] as number) << 24);
+      if (word !== checks[index + 1]) return false;
+    }
+    return true;
+  }
+}
+
 /** Element `index` of the columns, as `readElements` would have given it. For tests and small sets. */
 export function unpackElement(packed: PackedElements, index: number): WireElement {
   const { keyBytes, keys, keyEnds, marks, timeouts, expiries, counters, comments } = packed;
@@ -344,6 +420,13 @@ function addWords(words: Uint32Array, at: number, data: Buffer, from: number): v
   const low = (words[at + 1] as number) + data.readUInt32BE(from + 4);
   words[at + 1] = low;
   words[at] = (words[at] as number) + data.readUInt32BE(from) + (low > 0xffff_ffff ? 1 : 0);
+}
+
+function u32be(data: Buffer, at: number): number {
+  return (
+    (data[at] as number) * 0x100_0000 +
+    (((data[at + 1] as number) << 16) | ((data[at + 2] as number) << 8) | (data[at + 3] as number))
+  );
 }
 
 /** FNV-1a. */

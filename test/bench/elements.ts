@@ -1,0 +1,155 @@
+/** Set elements over netlink, against `nft`: one by one, a hundred thousand, and with growing sets. */
+
+import { execa } from 'execa';
+import type { Manifest } from '../../src/compiler/plan.js';
+import { type KernelElements, openElements } from '../../src/kernel/elements.js';
+import type { ElementChange } from '../../src/kernel/kernel.js';
+import { openNf } from '../../src/kernel/nf.js';
+import { threadExchange } from '../../src/kernel/thread-exchange.js';
+import { type Namespace, namespace } from '../kernel/namespace.js';
+import { testManifest } from '../kernel/test-sets.js';
+import { type Bench, type BenchRow, median, quantile, timed } from './bench.js';
+import { inScope } from './world.js';
+
+const SIZE = 1_000_000;
+const NFT_SET = `table inet t { set s { type ipv4_addr; flags timeout; size ${SIZE}; }
+}
+`;
+const manifest: Manifest = {
+  ...testManifest,
+  sets: [{ ...testManifest.sets[0]!, name: 's', timeout: true, size: SIZE }],
+  objects: [],
+};
+
+function address(index: number): Uint8Array {
+  return Uint8Array.of(10 + (index >> 24), (index >> 16) & 255, (index >> 8) & 255, index & 255);
+}
+
+function addition(index: number): ElementChange {
+  return { op: 'add', set: 0, key: address(index), timeoutMs: 3_600_000 };
+}
+
+function nftText(from: number, count: number): string {
+  const elements = Array.from({ length: count }, (_, index) => `${address(from + index).join('.')} timeout 1h`);
+  return `add element inet t s { ${elements.join(', ')} }\n`;
+}
+
+function nft(space: Namespace, input: string): Promise<unknown> {
+  return execa('nsenter', [`--net=/run/netns/${space.name}`, '--', 'nft', '-f', '-'], { input });
+}
+
+async function fill(elements: KernelElements, from: number, to: number): Promise<void> {
+  const part = 5_000;
+  for (let next = from; next < to; next += part) {
+    const count = Math.min(part, to - next);
+    await elements.change(
+      Array.from({ length: count }, (_, index) => addition(next + index)),
+      { bulk: true },
+    );
+  }
+}
+
+/** Microseconds of single transactions, request to acknowledged, without waiting for others to join. */
+async function singles(space: Namespace, from: number, count: number): Promise<number[]> {
+  const exchange = threadExchange({ namespace: space.name });
+  const nf = openNf(exchange, { destroy: true, updateTimeout: true, resetElements: true });
+  nf.adopt(manifest);
+  const times: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const change = addition(from + index);
+    times.push(1000 * (await timed(() => nf.transact([change]))));
+  }
+  await exchange.close();
+  return times;
+}
+
+async function one(): Promise<BenchRow> {
+  return inScope(async (scope) => {
+    const space = await namespace(scope);
+    await space.nft(NFT_SET);
+    await singles(space, 0, 500);
+    const ours = await singles(space, 1_000, 3_000);
+    const theirs: number[] = [];
+    for (let index = 0; index < 30; index++)
+      theirs.push(1000 * (await timed(() => nft(space, nftText(9_000 + index, 1)))));
+    const ratio = median(theirs) / median(ours);
+    return {
+      work: 'one element, request to acknowledged, p50',
+      ours: `${median(ours).toFixed(0)} µs (p99 ${quantile(ours, 0.99).toFixed(0)})`,
+      reference: `nft -f -: ${median(theirs).toFixed(0)} µs`,
+      ratio,
+      must: '≥ 100 ×',
+      met: ratio >= 100,
+    };
+  });
+}
+
+async function many(): Promise<BenchRow> {
+  const count = 100_000;
+  const times = { ours: [] as number[], theirs: [] as number[] };
+  for (let round = 0; round < 3; round++) {
+    await inScope(async (scope) => {
+      const space = await namespace(scope);
+      await space.nft(NFT_SET);
+      const elements = await openElements({ namespace: space.name });
+      scope.after(() => elements.close());
+      elements.adopt(manifest);
+      const changes = Array.from({ length: count }, (_, index) => addition(index));
+      times.ours.push(await timed(() => elements.change(changes)));
+      await space.run('nft', 'flush', 'set', 'inet', 't', 's');
+      const text = nftText(0, count);
+      times.theirs.push(await timed(() => nft(space, text)));
+    });
+  }
+  const ratio = median(times.theirs) / median(times.ours);
+  return {
+    work: '100,000 elements',
+    ours: `${median(times.ours).toFixed(0)} ms`,
+    reference: `nft -f -: ${median(times.theirs).toFixed(0)} ms`,
+    ratio,
+    must: '≥ 3 ×',
+    met: ratio >= 3,
+  };
+}
+
+/** One more element in sets of growing size. */
+async function* growing(): AsyncIterable<BenchRow> {
+  const sizes = [1_000, 10_000, 100_000, 500_000];
+  const rows = await inScope(async (scope) => {
+    const space = await namespace(scope);
+    await space.nft(NFT_SET);
+    const elements = await openElements({ namespace: space.name });
+    scope.after(() => elements.close());
+    elements.adopt(manifest);
+    const found: { readonly size: number; readonly us: number }[] = [];
+    let filled = 0;
+    for (const size of sizes) {
+      await fill(elements, filled, size);
+      filled = size;
+      found.push({ size, us: median(await singles(space, SIZE * 4 + size, 1_000)) });
+    }
+    return found;
+  });
+  const [first] = rows;
+  for (const { size, us } of rows.slice(1)) {
+    const ratio = us / (first?.us ?? us);
+    yield {
+      work: `one more element in a set of ${size.toLocaleString('en')}, p50`,
+      ours: `${us.toFixed(0)} µs`,
+      reference: `of 1,000: ${first?.us.toFixed(0)} µs`,
+      ratio,
+      must: '≤ 1.5 ×',
+      met: ratio <= 1.5,
+    };
+  }
+}
+
+export const elementsBench: Bench = {
+  name: 'elements',
+  title: 'Set elements over netlink',
+  async *run() {
+    yield await one();
+    yield await many();
+    yield* growing();
+  },
+};
