@@ -199,7 +199,8 @@ function ended(
   const stop = stopOf(end, setting);
   if (end.verdict === 'queue') return { verdict: 'incomplete', stop, incomplete: 'it was handed to a program (queue)' };
   if (end.verdict === 'stolen') return { verdict: does(stop, 'fwd') ? 'reflected' : 'answered', stop };
-  const refused = stop.by === 'rule' ? does(stop, 'reject') : out.some(({ kind }) => kind === 'answer');
+  // A policy only drops; what answers then is the host, with an ICMP redirect.
+  const refused = stop.by === 'foreign' ? out.some(({ kind }) => kind === 'answer') : does(stop, 'reject');
   return { verdict: refused ? 'reject' : 'drop', stop };
 }
 

@@ -17,7 +17,15 @@
  * | 18 CT_ID, 19 CT_DIRECTION, 20 CT_STATUS, 21 CT_STATE | u32, u8, u32, u32; kernels before 6.16 leave them out |
  */
 
-import { attributeMap, malformed, readMessages, readText, readU32be, readU64be } from './netlink.js';
+import {
+  ATTRIBUTE_HEADER_BYTES,
+  align,
+  attributeEnd,
+  attributeType,
+  malformed,
+  readMessages,
+  readU64be,
+} from './netlink.js';
 import { messageType, readNfgenmsg, SUBSYSTEM } from './nfnetlink.js';
 
 /** Type of the messages. */
@@ -100,71 +108,120 @@ export function readTrace(datagrams: Buffer): TraceEvent[] {
     .map(({ body }) => readTraceEvent(body));
 }
 
-/** The body of one message. @throws PosternError `kernel` when it is malformed. */
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** The body of one message; its headers are views of it. @throws PosternError `kernel` when it is malformed. */
 export function readTraceEvent(body: Buffer): TraceEvent {
   const { family, attributesAt } = readNfgenmsg(body);
-  const found = attributeMap(body, attributesAt);
-  const [table, chain, type, id] = [TRACE.TABLE, TRACE.CHAIN, TRACE.TYPE, TRACE.ID].map((wanted) => found.get(wanted));
-  if (table === undefined || chain === undefined || type === undefined || id === undefined) {
+  const event = blankEvent(family);
+  let type = 0;
+  let policy: TraceEvent['verdict'] | undefined;
+  for (let at = attributesAt, end = 0; at < body.length; at = align(end)) {
+    end = attributeEnd(body, at, body.length);
+    const from = at + ATTRIBUTE_HEADER_BYTES;
+    const attribute = attributeType(body, at);
+    if (attribute === TRACE.TYPE) type = u32(body, from, end);
+    else if (attribute === TRACE.POLICY) policy = verdictName(u32(body, from, end) | 0);
+    else readAttribute(event, attribute, body, from, end);
+  }
+  const kind = kinds.get(type as 1 | 2 | 3);
+  if (event.table === '' || event.chain === '' || event.id === NO_ID || kind === undefined) {
     throw malformed('trace without table, chain, type or id', 0);
   }
-  const kind = kinds.get(readU32be(type) as 1 | 2 | 3);
-  if (kind === undefined) throw malformed(`trace of type ${readU32be(type)}`, 0);
-  const handle = found.get(TRACE.HANDLE);
-  return {
-    family,
-    table: readText(table),
-    chain: readText(chain),
-    ...(handle !== undefined && { handle: readU64be(handle) }),
-    kind,
-    ...verdictOf(kind, found),
-    id: readU32be(id),
-    ...headersOf(found),
-    ...numberOf('mark', found.get(TRACE.MARK)),
-    ...numberOf('protocol', found.get(TRACE.PROTOCOL)),
-    ...trackingOf(found),
-  };
+  event.kind = kind;
+  if (kind === 'policy' && policy !== undefined) event.verdict = policy;
+  else if (kind === 'return') event.verdict = 'return';
+  return event;
 }
 
-type Attributes = ReadonlyMap<number, Buffer>;
+const NO_ID = -1;
 
-function verdictOf(kind: TraceEvent['kind'], found: Attributes): Pick<TraceEvent, 'verdict' | 'target'> {
-  const policy = found.get(TRACE.POLICY);
-  if (kind === 'policy' && policy !== undefined) return { verdict: verdictName(policy.readInt32BE(0)) };
-  const nested = found.get(TRACE.VERDICT);
-  if (nested === undefined) return { verdict: kind === 'return' ? 'return' : 'continue' };
-  const verdict = attributeMap(nested);
-  const code = verdict.get(VERDICT.CODE);
-  const chain = verdict.get(VERDICT.CHAIN);
-  if (code?.length !== 4) throw malformed('trace with a verdict without a code', 0);
-  return { verdict: verdictName(code.readInt32BE(0)), ...(chain !== undefined && { target: readText(chain) }) };
+/** All fields from the start: a packet has some twenty events, and objects of one shape are quick. */
+const blankEvent = (family: number): Mutable<TraceEvent> => ({
+  family,
+  table: '',
+  chain: '',
+  handle: undefined,
+  kind: 'rule',
+  verdict: 'continue',
+  target: undefined,
+  id: NO_ID,
+  network: undefined,
+  transport: undefined,
+  iif: undefined,
+  oif: undefined,
+  mark: undefined,
+  protocol: undefined,
+  ctDirection: undefined,
+  ctState: undefined,
+});
+
+function readAttribute(event: Mutable<TraceEvent>, attribute: number, body: Buffer, from: number, end: number) {
+  switch (attribute) {
+    case TRACE.TABLE:
+      event.table = text(body, from, end);
+      break;
+    case TRACE.CHAIN:
+      event.chain = text(body, from, end);
+      break;
+    case TRACE.HANDLE:
+      event.handle = readU64be(body.subarray(from, end));
+      break;
+    case TRACE.VERDICT:
+      readVerdict(event, body.subarray(from, end));
+      break;
+    case TRACE.ID:
+      event.id = u32(body, from, end);
+      break;
+    case TRACE.NETWORK:
+      event.network = body.subarray(from, end);
+      break;
+    case TRACE.TRANSPORT:
+      event.transport = body.subarray(from, end);
+      break;
+    case TRACE.IIF:
+      event.iif = u32(body, from, end);
+      break;
+    case TRACE.OIF:
+      event.oif = u32(body, from, end);
+      break;
+    case TRACE.MARK:
+      event.mark = u32(body, from, end);
+      break;
+    case TRACE.PROTOCOL:
+      event.protocol = u32(body, from, end);
+      break;
+    case TRACE.CT_DIRECTION:
+      event.ctDirection = body[from] === 0 ? 'original' : 'reply';
+      break;
+    case TRACE.CT_STATE:
+      event.ctState = u32(body, from, end);
+      break;
+  }
+}
+
+/** Names are short and without a NUL inside; the last byte is one. */
+function text(body: Buffer, from: number, end: number): string {
+  return body.toString('latin1', from, body[end - 1] === 0 ? end - 1 : end);
+}
+
+function u32(body: Buffer, from: number, end: number): number {
+  if (end - from !== 4) throw malformed(`32-bit number of ${end - from} bytes`, from);
+  return body.readUInt32BE(from);
+}
+
+function readVerdict(event: Mutable<TraceEvent>, nested: Buffer): void {
+  for (let at = 0, end = 0; at < nested.length; at = align(end)) {
+    end = attributeEnd(nested, at, nested.length);
+    const from = at + ATTRIBUTE_HEADER_BYTES;
+    const attribute = attributeType(nested, at);
+    if (attribute === VERDICT.CODE) event.verdict = verdictName(u32(nested, from, end) | 0);
+    else if (attribute === VERDICT.CHAIN) event.target = text(nested, from, end);
+  }
 }
 
 function verdictName(code: number): TraceEvent['verdict'] {
   // The kernel keeps the errno of a drop in the upper half.
   const plain = code > 0 ? code & 0xff : code;
   return verdicts.get(plain as 0) ?? 'unknown';
-}
-
-function headersOf(found: Attributes): Pick<TraceEvent, 'network' | 'transport' | 'iif' | 'oif'> {
-  const [network, transport] = [found.get(TRACE.NETWORK), found.get(TRACE.TRANSPORT)];
-  return {
-    ...(network !== undefined && { network: Uint8Array.from(network) }),
-    ...(transport !== undefined && { transport: Uint8Array.from(transport) }),
-    ...numberOf('iif', found.get(TRACE.IIF)),
-    ...numberOf('oif', found.get(TRACE.OIF)),
-  };
-}
-
-function numberOf<K extends 'iif' | 'oif' | 'mark' | 'protocol'>(name: K, payload: Buffer | undefined) {
-  return payload === undefined ? {} : ({ [name]: readU32be(payload) } as { readonly [N in K]: number });
-}
-
-function trackingOf(found: Attributes): Pick<TraceEvent, 'ctDirection' | 'ctState'> {
-  const direction = found.get(TRACE.CT_DIRECTION);
-  const state = found.get(TRACE.CT_STATE);
-  return {
-    ...(direction?.length === 1 && { ctDirection: direction[0] === 0 ? 'original' : 'reply' }),
-    ...(state !== undefined && { ctState: readU32be(state) }),
-  };
 }

@@ -5,10 +5,19 @@ import { applyBench } from './apply.js';
 import { type Bench, headingText, rowText } from './bench.js';
 import { elementsBench } from './elements.js';
 import { entriesBench } from './entries.js';
+import { oracleBench } from './oracle.js';
 import { pftabledBench } from './pftabled.js';
 import { readingBench } from './reading.js';
 
-const benches: readonly Bench[] = [applyBench, entriesBench, elementsBench, readingBench, accountBench, pftabledBench];
+const benches: readonly Bench[] = [
+  applyBench,
+  entriesBench,
+  elementsBench,
+  readingBench,
+  accountBench,
+  pftabledBench,
+  oracleBench,
+];
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !benches.some((bench) => bench.name === name));
