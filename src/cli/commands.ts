@@ -79,6 +79,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'go back to the policy before the one that waits to be confirmed',
     load: async () => (await import('./reload.js')).rollback,
   },
+  snapshot: {
+    topic: 'Daemon',
+    summary: 'write the ruleset in force and its lasting entries as an nft file, for the next boot',
+    load: async () => (await import('./snapshot.js')).snapshot,
+  },
   state: {
     topic: 'Daemon',
     summary: 'look at what is kept on disk, check it, carry it to another machine',

@@ -1,24 +1,20 @@
 /** Which tables there are, and how one policy's tables become the next one's. */
 
-import type { Manifest, PlanEntry, PlanTable, SetRole } from '../compiler/plan.js';
+import type { Manifest, PlanTable, SetRole } from '../compiler/plan.js';
 import type { SetIndex } from '../kernel/kernel.js';
 import type { Family } from '../net/address.js';
-import { rangePrefixes } from '../net/ranges.js';
 import type { Element, Ruleset } from '../nft/model.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
 import type { LiveEntry } from '../store/store.js';
 import type { Clock } from './clock.js';
-import { pieceElement, type Tier } from './entries/element.js';
+import type { Tier } from './entries/element.js';
 import { LiveTable, type RuleUse, type TableSets } from './entries/live-table.js';
-import { TableChange } from './entries/table-change.js';
-import { isPolicy, type Terms } from './entries/terms.js';
-import { storedTerms } from './from-store.js';
-import { type Replacing, replacement, type Wish } from './replace.js';
-import { addLive, addPolicy, deletePolicy, type Outcome } from './requests.js';
+import { isPolicy } from './entries/terms.js';
+import { fillTable, policySource, policyWishes, putPolicy, tableElements } from './fill-table.js';
+import type { Wish } from './replace.js';
 import { sameEntries } from './same-entries.js';
-import { inChunks, type TableWriter } from './table-writer.js';
-import type { Source } from './tables.js';
+import type { TableWriter } from './table-writer.js';
 
 /** What of a plan tables depend on. */
 export interface TablesPlan {
@@ -68,7 +64,7 @@ export class PolicyTables {
       const known = this.tables.get(planned.name);
       const table = known ?? this.#retired.get(planned.name) ?? new LiveTable(planned);
       if (known !== undefined) kept.push(known);
-      else await this.#fill(table, planned);
+      else await fillTable(table, planned, this.options.stored(table.name), this.options.clock);
       tables.set(planned.name, table);
     }
     const gone = [...this.tables.values()].filter((table) => !tables.has(table.name));
@@ -89,7 +85,7 @@ export class PolicyTables {
       const table = role.kind === 'table' ? transition.tables.get(role.table) : undefined;
       if (role.kind !== 'table' || table === undefined || presence.sets.has(name)) continue;
       if (this.tables.get(role.table) === table && presence.sets.has(this.#nameOf(role) ?? '')) continue;
-      const elements = this.#elements(table, role.family, role.tier);
+      const elements = tableElements(table, role.family, role.tier, this.options.clock);
       left -= elements.length;
       if (left < 0) late.add(table);
       else if (elements.length > 0) contents.set(name, elements);
@@ -134,37 +130,10 @@ export class PolicyTables {
     return retired;
   }
 
-  /** In memory alone: the kernel gets it with the set. */
-  async #fill(table: LiveTable, planned: PlanTable): Promise<void> {
-    const now = this.options.clock.steady();
-    for (const chunk of await policyWishes(table, planned, this.options.clock.wall())) {
-      const change = new TableChange(table, policySource(planned));
-      for (const wish of chunk) putPolicy(change, wish, now);
-      await new Promise(setImmediate);
-    }
-    table.policyEntries = planned.entries;
-    for (const chunk of inChunks(this.options.stored(table.name))) {
-      const change = new TableChange(table, policySource(planned));
-      for (const entry of chunk) addLive(change, entry.prefix, storedTerms(entry, this.options.clock), now);
-      await new Promise(setImmediate);
-    }
-  }
-
   /** The set that has the role now. */
   #nameOf(role: TableRole): string | undefined {
     const index = this.#manifest.sets.findIndex(({ role: other }) => sameRole(other, role));
     return setNames(this.#manifest)[index];
-  }
-
-  #elements(table: LiveTable, family: Family, tier: Tier): Element[] {
-    const now = this.options.clock.steady();
-    const elements: Element[] = [];
-    const entries = table.entries[family];
-    for (const piece of tier === 'hosts' ? entries.hostPieces() : entries.prefixPieces()) {
-      const element = pieceElement(family, piece, now);
-      if (element !== undefined) elements.push(element);
-    }
-    return elements;
   }
 }
 
@@ -208,34 +177,6 @@ export function ruleUses(ruleset: Ruleset, manifest: Pick<Manifest, 'sets'>): Ma
   return uses;
 }
 
-function policySource(planned: PlanTable): Source {
-  return { kind: 'policy', id: planned.origin.file };
-}
-
-interface PolicyItem {
-  readonly prefix: Wish['prefix'];
-  readonly entry: PlanEntry;
-}
-
-function policyWishes(table: LiveTable, planned: PlanTable, wall: number): Promise<Iterable<readonly Wish[]>> {
-  const shared = new Map<string, Terms>();
-  const termsOf = ({ entry: { not, origin } }: PolicyItem): Terms => {
-    const key = `${not} ${origin.file}`;
-    const known = shared.get(key);
-    if (known !== undefined) return known;
-    const source: Source = { kind: 'policy', id: origin.file };
-    const terms = { not, expires: Number.POSITIVE_INFINITY, source, addedAt: wall, request: 0 };
-    shared.set(key, terms);
-    return terms;
-  };
-  const replacing: Replacing<PolicyItem> = { items: prefixesOf(planned.entries), termsOf, owns: isPolicy };
-  return replacement(table, replacing);
-}
-
-function* prefixesOf(entries: readonly PlanEntry[]): IterableIterator<PolicyItem> {
-  for (const entry of entries) for (const prefix of rangePrefixes(entry.range)) yield { prefix, entry };
-}
-
 /** Only what is not so already; an unchanged list of any length costs the kernel nothing. */
 function* changes(table: LiveTable, chunks: Iterable<readonly Wish[]>): IterableIterator<readonly Wish[]> {
   for (const chunk of chunks) {
@@ -245,10 +186,4 @@ function* changes(table: LiveTable, chunks: Iterable<readonly Wish[]>): Iterable
     });
     if (changed.length > 0) yield changed;
   }
-}
-
-function putPolicy(change: TableChange, { prefix, terms }: Wish, now: number): Outcome {
-  if (terms === undefined) deletePolicy(change, prefix, now);
-  else addPolicy(change, prefix, terms);
-  return 'changed';
 }

@@ -99,6 +99,13 @@ export class CrashWorld {
     return performance.now() - startedAt;
   }
 
+  /** Runs a command of `postern` on the same folder and namespace. */
+  async postern(...args: readonly string[]): Promise<string> {
+    const places = ['--netns', this.space.name, '--state', this.state];
+    const { stdout } = await execa(process.execPath, [program, ...args, ...places]);
+    return stdout;
+  }
+
   async kill(): Promise<void> {
     this.#daemon?.kill('SIGKILL');
     await this.#daemon;

@@ -1,0 +1,85 @@
+/** A table from nothing: the policy's entries and those that were kept on disk, in memory; and as elements of a ruleset. */
+
+import type { PlanEntry, PlanTable } from '../compiler/plan.js';
+import type { Family } from '../net/address.js';
+import { rangePrefixes } from '../net/ranges.js';
+import type { Element } from '../nft/model.js';
+import type { LiveEntry } from '../store/store.js';
+import type { Clock } from './clock.js';
+import { pieceElement, type Tier } from './entries/element.js';
+import type { LiveTable } from './entries/live-table.js';
+import { TableChange } from './entries/table-change.js';
+import { isPolicy, type Terms } from './entries/terms.js';
+import { storedTerms } from './from-store.js';
+import { type Replacing, replacement, type Wish } from './replace.js';
+import { addLive, addPolicy, deletePolicy, type Outcome } from './requests.js';
+import { inChunks } from './table-writer.js';
+import type { Source } from './tables.js';
+
+/** Fills an empty table, in memory alone. Gives way to others meanwhile. */
+export async function fillTable(
+  table: LiveTable,
+  planned: PlanTable,
+  stored: Iterable<LiveEntry>,
+  clock: Clock,
+): Promise<void> {
+  const now = clock.steady();
+  for (const chunk of await policyWishes(table, planned, clock.wall())) {
+    const change = new TableChange(table, policySource(planned));
+    for (const wish of chunk) putPolicy(change, wish, now);
+    await new Promise(setImmediate);
+  }
+  table.policyEntries = planned.entries;
+  for (const chunk of inChunks(stored)) {
+    const change = new TableChange(table, policySource(planned));
+    for (const entry of chunk) addLive(change, entry.prefix, storedTerms(entry, clock), now);
+    await new Promise(setImmediate);
+  }
+}
+
+/** The elements of one of its sets, each with the time that is left. */
+export function tableElements(table: LiveTable, family: Family, tier: Tier, clock: Clock): Element[] {
+  const now = clock.steady();
+  const elements: Element[] = [];
+  const entries = table.entries[family];
+  for (const piece of tier === 'hosts' ? entries.hostPieces() : entries.prefixPieces()) {
+    const element = pieceElement(family, piece, now);
+    if (element !== undefined) elements.push(element);
+  }
+  return elements;
+}
+
+export function policySource(planned: PlanTable): Source {
+  return { kind: 'policy', id: planned.origin.file };
+}
+
+interface PolicyItem {
+  readonly prefix: Wish['prefix'];
+  readonly entry: PlanEntry;
+}
+
+/** What has to be done so that the policy's entries of the table are those of the plan. */
+export function policyWishes(table: LiveTable, planned: PlanTable, wall: number): Promise<Iterable<readonly Wish[]>> {
+  const shared = new Map<string, Terms>();
+  const termsOf = ({ entry: { not, origin } }: PolicyItem): Terms => {
+    const key = `${not} ${origin.file}`;
+    const known = shared.get(key);
+    if (known !== undefined) return known;
+    const source: Source = { kind: 'policy', id: origin.file };
+    const terms = { not, expires: Number.POSITIVE_INFINITY, source, addedAt: wall, request: 0 };
+    shared.set(key, terms);
+    return terms;
+  };
+  const replacing: Replacing<PolicyItem> = { items: prefixesOf(planned.entries), termsOf, owns: isPolicy };
+  return replacement(table, replacing);
+}
+
+function* prefixesOf(entries: readonly PlanEntry[]): IterableIterator<PolicyItem> {
+  for (const entry of entries) for (const prefix of rangePrefixes(entry.range)) yield { prefix, entry };
+}
+
+export function putPolicy(change: TableChange, { prefix, terms }: Wish, now: number): Outcome {
+  if (terms === undefined) deletePolicy(change, prefix, now);
+  else addPolicy(change, prefix, terms);
+  return 'changed';
+}
