@@ -57,7 +57,7 @@ export const checksum: Extension = {
       'the checksum of UDP over IPv4 is cleared ("none") instead of filled in: nft can compute none',
       'only towards guests of this host; towards a wire, where it would be spoiled, and for IPv6 it is refused: there "ethtool -K DEVICE tx off" on the sending device does it',
     ],
-    checked: 'datagrams between namespaces, with the checksum left to the device and computed by the sender',
+    checked: 'datagrams through the kernel: cleared for IPv4, untouched for IPv6; refusals',
   },
 };
 

@@ -41,7 +41,8 @@ export const delude: Extension = {
       'in input and forward: the SYN+ACK of IPv4 is that of synproxy, that of IPv6 comes from the daemon',
       'no more than 1000 answers a second, unless the policy says otherwise',
     ],
-    checked: 'the packets of the recorded module, for both families; nmap -sS, -sT, -sF, -sX, -sN',
+    checked:
+      'the packets of the recorded module, for both families; connecting clients, local and routed; nmap -sS, -sT, -sF, -sX, -sN where it is installed',
   },
 };
 

@@ -25,7 +25,7 @@ const parity = (original: string): Extension['parity'] => ({
     'the packets of the rule are not tracked; those that come back must be left untracked by a rule of their own',
   ],
   checked:
-    'UDP, TCP, ICMP and fragments between namespaces, both families, checksums recomputed, with checksum offload on and off',
+    'UDP, TCP, ICMP, both families, and fragments of IPv4 through the kernel in prerouting, output and postrouting, checksums recomputed',
 });
 
 export const rawdnat: Extension = {

@@ -34,7 +34,7 @@ export const steal: Extension = {
       'in output and postrouting the rule has to name the devices that the packets leave by',
       'a stolen packet of a tracked connection leaves an entry in conntrack, as a sent one does',
     ],
-    checked: 'sendto() with and without IP_RECVERR succeeds, both families, and nothing leaves the device',
+    checked: 'a sending socket gets no error, where a drop is one, and nothing leaves, both families',
   },
 };
 

@@ -56,7 +56,7 @@ export const tarpit: Extension = {
       'no more than 1000 answers a second, unless the policy says otherwise',
     ],
     checked:
-      'every combination of flags against the model of the original; the packets of the recorded module; held clients; conntrack empty afterwards',
+      'the packets of the recorded module and its vectors; real clients of both families, local and routed, whose data is never taken, with conntrack empty afterwards; nmap where it is installed',
   },
 };
 

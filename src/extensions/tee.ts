@@ -54,7 +54,7 @@ export const tee: Extension = {
     original: 'xt_TEE',
     runs: 'kernel',
     standing: 'exact',
-    checked: 'copies captured on the other host, both families, with and without a device, in and out',
+    checked: 'copies and originals as they leave, both families, with and without a device, in prerouting',
   },
 };
 

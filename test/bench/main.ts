@@ -8,6 +8,7 @@ import { entriesBench } from './entries.js';
 import { oracleBench } from './oracle.js';
 import { pftabledBench } from './pftabled.js';
 import { readingBench } from './reading.js';
+import { targetsBench } from './targets.js';
 
 const benches: readonly Bench[] = [
   applyBench,
@@ -17,6 +18,7 @@ const benches: readonly Bench[] = [
   accountBench,
   pftabledBench,
   oracleBench,
+  targetsBench,
 ];
 
 const wanted = process.argv.slice(2);
