@@ -271,7 +271,7 @@ const tell = (prefix: string, ground: Ground): Statement =>
 const udpHeaderBytes = 8;
 
 /** One source gets through with a datagram a second, so that a flood from it costs the daemon nothing. */
-const perSource = { rate: 1, per: 'second', burst: 5, inv: true } as const;
+const perSource = { rate: 1, per: 'second', burst: 20, inv: true } as const;
 /** What all sources together may cost the daemon: more would queue up before it on a busy machine. */
 const forAll = { rate: 5_000, per: 'second', burst: 1_000 } as const;
 /** Tokens of a source are all back by then. */
