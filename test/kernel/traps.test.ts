@@ -196,10 +196,12 @@ test('nmap sees what the traps pretend', async (t) => {
       const options = [...(family === 6 ? ['-6'] : []), scan, '-Pn', '-n', '-p', '1023,1025,2023,2025', host[family]];
       const { stdout } = await made.client.run('nmap', ...options);
       const open = scan === '-sS' || scan === '-sT';
-      for (const port of [1025, 2025])
-        assert.match(stdout, new RegExp(`^${port}/tcp +${open ? 'open' : 'closed'} `, 'm'), stdout);
-      for (const port of [1023, 2023])
-        assert.match(stdout, new RegExp(`^${port}/tcp +${open ? 'open' : 'open\\|filtered'} `, 'm'), stdout);
+      // Behind ingress only the daemon answers what is no SYN, and none runs here: those segments are dropped.
+      const silent = 'open\\|filtered';
+      const seen = { 1023: silent, 1025: 'closed', 2023: silent, 2025: silent };
+      for (const [port, state] of Object.entries(seen)) {
+        assert.match(stdout, new RegExp(`^${port}/tcp +${open ? 'open' : state} `, 'm'), stdout);
+      }
     }
   }
 });

@@ -55,7 +55,7 @@ export const inBoth = async (check: (family: 4 | 6) => Promise<void>): Promise<v
 };
 
 /** A connection that nobody answers is given up after this. Answers take a few milliseconds, on a busy machine some more. */
-const withinMs = 900;
+const withinMs = 1_500;
 
 export async function bed(scope: Scope): Promise<Bed> {
   const [outside, gate, inside] = [await namespace(scope), await namespace(scope), await namespace(scope)];
