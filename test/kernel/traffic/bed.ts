@@ -55,7 +55,7 @@ export const inBoth = async (check: (family: 4 | 6) => Promise<void>): Promise<v
 };
 
 /** A connection that nobody answers is given up after this. Answers take a few milliseconds, on a busy machine some more. */
-const withinMs = 1_500;
+const withinMs = 900;
 
 export async function bed(scope: Scope): Promise<Bed> {
   const [outside, gate, inside] = [await namespace(scope), await namespace(scope), await namespace(scope)];
@@ -137,7 +137,7 @@ function host(space: Namespace, own?: { readonly 4: string; readonly 6: string }
     },
     async ping(to, bytes = 8, ...options) {
       const source = from(to).from;
-      const args = ['-c1', '-W1', '-s', String(bytes), ...(source === undefined ? [] : ['-I', source]), ...options, to];
+      const args = ['-c1', '-W2', '-s', String(bytes), ...(source === undefined ? [] : ['-I', source]), ...options, to];
       return space.run('ping', ...args).then(
         () => 'ok' as const,
         () => 'timeout' as const,
