@@ -11,7 +11,7 @@ import { withEntries } from '../../../src/compiler/entries.js';
 import type { Plan } from '../../../src/compiler/plan.js';
 import { renderRuleset } from '../../../src/nft/render.js';
 import { planOf } from '../../compiler/compiled.js';
-import { forward, link, type Namespace, namespace, type Scope } from '../namespace.js';
+import { forward, link, type Namespace, namespace, type Scope, until } from '../namespace.js';
 import type { PeerAnswer, PeerRequest, Result } from './peer.js';
 
 export interface Host {
@@ -67,6 +67,14 @@ export async function bed(scope: Scope): Promise<Bed> {
   await gate.run('sysctl', '-qw', 'net.ipv4.icmp_ratelimit=0', 'net.ipv6.icmp.ratelimit=0');
   await route(outside, 'wan');
   await route(inside, 'lan');
+  for (const family of [4, 6] as const) {
+    const carries = () =>
+      inside.run('ping', '-c1', '-W1', address.outside[family]).then(
+        () => true,
+        () => false,
+      );
+    await until(`the network carries IPv${family}`, carries, 20_000);
+  }
   return {
     outside: host(outside, address.outside),
     gate: host(gate),
