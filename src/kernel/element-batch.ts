@@ -6,6 +6,7 @@ import { FLAG, MessageWriter } from '../wire/netlink.js';
 import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
 import {
+  type ElementSource,
   MAX_COMMENT_BYTES,
   type SetAddress,
   type WireElement,
@@ -79,6 +80,10 @@ export interface BatchOptions {
   readonly separate?: boolean;
 }
 
+/** What a batch takes besides its elements, and an element: mostly enough. */
+const FRAME_BYTES = 160;
+const ELEMENT_BYTES = 48;
+
 type Step = { readonly type: number; readonly flags: number };
 const ADD: Step = { type: NFT.NEWSETELEM, flags: FLAG.CREATE };
 const DELETE: Step = { type: NFT.DELSETELEM, flags: 0 };
@@ -93,7 +98,7 @@ export function elementBatch(
   changes: readonly ElementChange[],
   { features, firstSeq, separate = false }: BatchOptions,
 ): ElementBatch {
-  const writer = new MessageWriter(4096 + Math.min(changes.length, 100_000) * 40);
+  const writer = new MessageWriter(FRAME_BYTES + Math.min(changes.length, 100_000) * ELEMENT_BYTES);
   const runs: Run[] = [];
   let seq = firstSeq;
   let lastAt = 0;
@@ -144,22 +149,41 @@ function stepsOf(change: ElementChange, features: ElementFeatures): readonly Ste
   return features.updateTimeout ? [ADD] : [...remove, ADD];
 }
 
+type KeyChange = Exclude<ElementChange, { op: 'flush' }>;
+
+/** An array only where a change is two elements: a hundred thousand of them are a burden on the memory's collector. */
 function wireElements(
   target: SetTarget,
   changes: readonly ElementChange[],
   from: number,
   to: number,
   step: Step,
-): WireElement[] {
+): ElementSource {
+  if (!target.pairs) return { length: to - from, at: (index) => wireElement(target, changes[from + index], step) };
   const elements: WireElement[] = [];
   for (let index = from; index < to; index++) {
-    const change = changes[index] as Exclude<ElementChange, { op: 'flush' }>;
-    assertChange(target, change);
-    const element = step === ADD && change.op === 'add' ? addition(target, change) : { key: change.key };
-    pushElement(elements, target, change, element);
+    const change = changes[index] as KeyChange;
+    elements.push(wireElement(target, change, step));
+    const behind = successor(change.keyEnd ?? change.key);
+    if (behind !== undefined) elements.push({ key: behind, intervalEnd: true });
   }
   return elements;
 }
+
+function wireElement(target: SetTarget, given: ElementChange | undefined, step: Step): WireElement {
+  const change = given as KeyChange;
+  assertChange(target, change);
+  const element: Mutable<WireElement> = { key: change.key };
+  if (target.of.interval && !target.pairs) element.keyEnd = change.keyEnd ?? change.key;
+  if (step !== ADD || change.op !== 'add') return element;
+  // 0 makes a timed element permanent again and overrides the set's default.
+  if (target.of.timeout) element.timeoutMs = change.timeoutMs ?? 0;
+  if (change.comment !== undefined) element.comment = change.comment;
+  if (change.data !== undefined) element.data = change.data;
+  return element;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** @throws PosternError `invalid` when the set can't take this change. */
 export function assertChange(target: SetTarget, change: ElementChange): void {
@@ -182,33 +206,6 @@ export function assertChange(target: SetTarget, change: ElementChange): void {
   if (comment !== undefined && Buffer.byteLength(comment) > MAX_COMMENT_BYTES) {
     throw new PosternError('invalid', `set ${target.set}: a comment has at most ${MAX_COMMENT_BYTES} bytes`);
   }
-}
-
-function addition(
-  target: SetTarget,
-  { key, timeoutMs, comment, data }: Extract<ElementChange, { op: 'add' }>,
-): WireElement {
-  return {
-    key,
-    // 0 makes a timed element permanent again and overrides the set's default.
-    ...(target.of.timeout ? { timeoutMs: timeoutMs ?? 0 } : {}),
-    ...(comment === undefined ? {} : { comment }),
-    ...(data === undefined ? {} : { data }),
-  };
-}
-
-function pushElement(elements: WireElement[], target: SetTarget, { key, keyEnd }: ElementKey, element: WireElement) {
-  if (!target.of.interval) {
-    elements.push(element);
-    return;
-  }
-  if (!target.pairs) {
-    elements.push({ ...element, keyEnd: keyEnd ?? key });
-    return;
-  }
-  elements.push(element);
-  const behind = successor(keyEnd ?? key);
-  if (behind !== undefined) elements.push({ key: behind, intervalEnd: true });
 }
 
 /** @throws PosternError `invalid` when the set can't hold such a key. */

@@ -131,8 +131,10 @@ export class ThreadExchange implements Exchange {
 
   #post(message: ToThread): void {
     const { port, words } = this.#started();
-    const large = 'bytes' in message && message.bytes.length > TRANSFER_BYTES;
-    port.postMessage(message, large ? [message.bytes.buffer as ArrayBuffer] : []);
+    if (!('bytes' in message)) port.postMessage(message);
+    else if (message.bytes.length > TRANSFER_BYTES) port.postMessage(message, [message.bytes.buffer as ArrayBuffer]);
+    // A copy of a view would copy the whole memory behind it.
+    else port.postMessage({ ...message, bytes: Uint8Array.from(message.bytes) });
     Atomics.add(words, WORD.POSTED, 1);
     Atomics.notify(words, WORD.POSTED);
   }

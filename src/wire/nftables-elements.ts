@@ -105,6 +105,12 @@ export interface SetAddress {
   readonly set: string;
 }
 
+/** Elements that are made when they are asked for, in order; an array is one too. */
+export interface ElementSource {
+  readonly length: number;
+  at(index: number): WireElement | undefined;
+}
+
 /**
  * Writes one message with as many of `elements` (from index `from` on) as fit, and answers the index of the first that
  * didn't. `type` is NFT.NEWSETELEM, DELSETELEM, DESTROYSETELEM, GETSETELEM or GETSETELEM_RESET.
@@ -115,14 +121,14 @@ export function writeElements(
   flags: number,
   seq: number,
   set: SetAddress,
-  elements: readonly WireElement[],
+  elements: ElementSource,
   from = 0,
 ): number {
   beginElementMessage(writer, type, flags, seq, set);
   const list = writer.open(LIST.ELEMENTS);
   let next = from;
   for (; next < elements.length && writer.length - list < LIST_BYTES; next++) {
-    writeElement(writer, elements[next] as WireElement);
+    writeElement(writer, elements.at(next) as WireElement);
   }
   writer.close(list);
   writer.end();

@@ -6,9 +6,11 @@ import { type Bench, headingText, rowText } from './bench.js';
 import { elementsBench } from './elements.js';
 import { entriesBench } from './entries.js';
 import { oracleBench } from './oracle.js';
+import { packetsBench } from './packets.js';
 import { pftabledBench } from './pftabled.js';
 import { readingBench } from './reading.js';
 import { targetsBench } from './targets.js';
+import { updatesBench } from './updates.js';
 
 const benches: readonly Bench[] = [
   applyBench,
@@ -19,6 +21,8 @@ const benches: readonly Bench[] = [
   pftabledBench,
   oracleBench,
   targetsBench,
+  updatesBench,
+  packetsBench,
 ];
 
 const wanted = process.argv.slice(2);
