@@ -1,10 +1,10 @@
 /** The bound of answers that a trap gives: with it, spoofed senders can't turn it against others. */
 
-import { Type } from 'typebox';
 import type { Rate } from '../net/rate.js';
 import { counter, drop, limit } from '../nft/build.js';
 import type { TableFamily } from '../nft/model.js';
 import { rate } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
 import type { Line } from './fragment.js';
 import { limitOf } from './rate.js';

@@ -1,10 +1,11 @@
 /** CHAOS: by chance an error, an answer of TARPIT or DELUDE, or nothing, so that a scan finds what isn't there. */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { Family } from '../net/address.js';
 import { concat, drop, goto, jhash, match, meta, numgen, range, reject, tcp, vmap } from '../nft/build.js';
 import type { Expression, Statement, TableFamily, Verdict } from '../nft/model.js';
 import { percentage, present } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
 import { addressOf } from './address-field.js';
 import { answerLimit, defaultLimit } from './answer-limit.js';

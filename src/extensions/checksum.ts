@@ -4,9 +4,9 @@
  * Where a device completes the checksum afterwards that would spoil it: only towards guests of this host.
  */
 
-import { Type } from 'typebox';
 import { mangle, udp } from '../nft/build.js';
 import { present } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
 import { actionWord, type Extension } from './extension.js';
 import type { ActionFragment } from './fragment.js';

@@ -1,7 +1,8 @@
 /** DELUDE: every TCP port looks open to a scan, and a connection is refused as soon as it is made. */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { drop, goto, rejectTcpReset, synproxy } from '../nft/build.js';
+import { Type } from '../policy/schema-type.js';
 import { type AnswerLimit, answerLimit, boundLines, defaultLimit } from './answer-limit.js';
 import { actionWord, type Extension } from './extension.js';
 import { type ActionFragment, does, type Line } from './fragment.js';

@@ -6,11 +6,12 @@
  * write puts the port back, unnoticed by the checksum.
  */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { formatMac, parseMac } from '../net/mac.js';
 import { and, goto, mangle, match, meta, oneOf, or, raw, returnVerdict, udp } from '../nft/build.js';
 import type { Expression, Statement } from '../nft/model.js';
 import type { Match } from '../policy/ast.js';
+import { Type } from '../policy/schema-type.js';
 import { Misread } from '../policy/scope.js';
 import { type Format, Value } from '../policy/types.js';
 import { actionWord, type Extension, matchWord } from './extension.js';

@@ -1,8 +1,9 @@
 /** ECHO: the UDP echo service (RFC 862), answered by turning the datagram round. */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { drop, mangle, match, oneOf, payload, range, udp } from '../nft/build.js';
 import type { Expression } from '../nft/model.js';
+import { Type } from '../policy/schema-type.js';
 import { answerLimit, defaultLimit } from './answer-limit.js';
 import { actionWord, type Extension } from './extension.js';
 import type { ActionFragment, Line } from './fragment.js';

@@ -6,11 +6,11 @@
  * is set by a rule of its own, as are the bits that a window of 32 bits is too short for.
  */
 
-import { Type } from 'typebox';
 import { addressBits, type Family } from '../net/address.js';
 import { and, mangle, match, meta, or, raw, shiftLeft, shiftRight } from '../nft/build.js';
 import type { Expression, Statement } from '../nft/model.js';
 import { markBits } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
 import { actionWord, type Extension } from './extension.js';
 import type { ActionFragment, Line } from './fragment.js';

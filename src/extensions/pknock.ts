@@ -4,7 +4,7 @@
  * looks into. Each entry of `knocks:` is heard wherever packets come in for this host.
  */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { Family } from '../net/address.js';
 import {
   accept,
@@ -27,6 +27,7 @@ import {
 import type { Statement } from '../nft/model.js';
 import { entryOf } from '../policy/formats/names.js';
 import { timeout } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { secretFile } from '../policy/sections/schemas.js';
 import { Value } from '../policy/types.js';
 import { spaBytes } from '../wire/spa.js';

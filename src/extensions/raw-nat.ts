@@ -3,12 +3,12 @@
  * prefix come from the rule, the others stay. Typed writes keep the checksums of IP, TCP, UDP and ICMPv6 right.
  */
 
-import { Type } from 'typebox';
 import { type AddressRange, addressBits, type Family, formatAddress } from '../net/address.js';
 import { rangePrefix } from '../net/prefix.js';
 import { and, mangle, notrack, or } from '../nft/build.js';
 import type { Expression, Statement } from '../nft/model.js';
 import { network } from '../policy/formats/addresses.js';
+import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
 import { addressOf } from './address-field.js';
 import { type ActionCompiler, actionWord, type Extension } from './extension.js';

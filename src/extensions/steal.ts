@@ -3,8 +3,8 @@
  * goes its way to the device, which hands it to `lo`, where it is dropped.
  */
 
-import { Type } from 'typebox';
 import { accept, drop, fwd, matchBits, meta, setMarkBits } from '../nft/build.js';
+import { Type } from '../policy/schema-type.js';
 import { actionWord, type Extension } from './extension.js';
 import { type ActionFragment, does } from './fragment.js';
 import { leavingDevices } from './leaving-devices.js';

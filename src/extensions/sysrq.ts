@@ -1,12 +1,13 @@
 /** SYSRQ: keys for the kernel's last resort, asked for over the network. The kernel hands the daemon a bounded number of copies. */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { AddressRange, Family } from '../net/address.js';
 import { formatMac, type Mac, parseMac } from '../net/mac.js';
 import { ct, drop, ether, limit, log, match, matchAny, oneOf, payload } from '../nft/build.js';
 import { rangeExpression } from '../nft/range.js';
 import { network } from '../policy/formats/addresses.js';
 import { rate } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Misread } from '../policy/scope.js';
 import { secretFile } from '../policy/sections/schemas.js';
 import { type Format, Value } from '../policy/types.js';

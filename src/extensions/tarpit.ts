@@ -4,9 +4,10 @@
  * responder of the daemon as a copy, and is dropped.
  */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { Family } from '../net/address.js';
 import { drop, goto, rejectTcpReset, synproxy } from '../nft/build.js';
+import { Type } from '../policy/schema-type.js';
 import { type AnswerLimit, answerLimit, boundLines, defaultLimit } from './answer-limit.js';
 import { actionWord, type Extension } from './extension.js';
 import { type ActionFragment, does, type Line } from './fragment.js';

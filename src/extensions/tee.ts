@@ -3,13 +3,13 @@
  * bit of the mark, and a chain right behind it in `ip` or `ip6` sends the copy.
  */
 
-import { Type } from 'typebox';
 import { type AddressRange, formatAddress } from '../net/address.js';
 import { isHost, rangePrefix } from '../net/prefix.js';
 import { and, dup, mangle, matchBits, meta, setMarkBits } from '../nft/build.js';
 import type { Hook, Statement } from '../nft/model.js';
 import { network } from '../policy/formats/addresses.js';
 import { interfaceName } from '../policy/formats/interfaces.js';
+import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
 import { actionWord, type Extension } from './extension.js';
 import type { ActionFragment } from './fragment.js';

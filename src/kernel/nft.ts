@@ -1,10 +1,10 @@
 /** The edge to the `nft` command: structure goes through it, seldom and whole; elements never do. */
 
-import { execa, type Result } from 'execa';
 import { type ErrorCode, PosternError } from '../errors.js';
 import type { Origin } from '../nft/model.js';
 import { type Listing, readListing } from '../nft/read.js';
 import { type Line, type tableName, textOf } from '../nft/render.js';
+import { type ProcessResult, runProcess } from './process.js';
 
 export interface NftOptions {
   /** Name of the network namespace (`ip netns`); absent: this process's own. */
@@ -62,43 +62,35 @@ function runner({ netns, timeoutMs = defaultTimeoutMs, command = 'nft', started 
   const enter = netns === undefined ? [] : ['nsenter', `--net=/run/netns/${netns}`, '--'];
   return async (args, lines) => {
     const [file, ...rest] = [...enter, command, ...args] as [string, ...string[]];
-    const child = execa(file, rest, {
-      input: textOf(lines),
-      env: { LC_ALL: 'C' },
-      reject: false,
-      timeout: timeoutMs,
-      stripFinalNewline: false,
-    });
-    if (child.pid !== undefined) started?.(child.pid);
-    const result = await child;
-    if (!result.failed) return result.stdout;
+    const result = await runProcess(file, rest, { input: textOf(lines), timeoutMs, started });
+    if (result.status === 0) return result.stdout;
     throw runFailure(result, { file, netns, timeoutMs }) ?? refusal(result.stderr, lines);
   };
 }
 
 /** What went wrong outside of the ruleset; undefined when nft itself refused it. */
 function runFailure(
-  result: Result<{ reject: false }>,
+  result: ProcessResult,
   { file, netns, timeoutMs }: { file: string; netns: string | undefined; timeoutMs: number },
 ): PosternError | undefined {
-  const fail = (code: ErrorCode, message: string): PosternError => new PosternError(code, message, { cause: result });
+  const fail = (code: ErrorCode, message: string): PosternError =>
+    new PosternError(code, message, { cause: result.error });
   if (result.timedOut) {
     return fail(
       'timeout',
       `nft took longer than ${timeoutMs / 1000} s and was stopped; look at what is loaded now: postern plan`,
     );
   }
-  if (result.code === 'ENOENT') {
+  if (result.error?.code === 'ENOENT') {
     const parcel = file === 'nsenter' ? 'util-linux' : 'nftables';
     return fail('system', `The command ${file} is missing; install it: apt-get install ${parcel}`);
   }
   if (result.signal !== undefined)
     return new PosternError('system', `nft was ended by ${result.signal}; nothing is known of its work`, {
-      cause: result,
       details: { signal: result.signal },
     });
-  if (result.exitCode === undefined) return fail('system', `${file} can't be started: ${result.shortMessage}`);
-  const stderr = String(result.stderr);
+  if (result.error !== undefined) return fail('system', `${file} can't be started: ${result.error.message}`);
+  const { stderr } = result;
   if (notAllowed.test(stderr)) {
     return fail('forbidden', 'The kernel lets only root change the firewall; run this as root (or with CAP_NET_ADMIN)');
   }

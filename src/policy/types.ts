@@ -3,10 +3,11 @@
  * is read. The static type of each is the value as read, not the text.
  */
 
-import { type Static, type TObject, type TSchema, type TUnsafe, Type } from 'typebox';
+import type { Static, TObject, TSchema, TUnsafe } from 'typebox';
 import type { Choice, Position } from './ast.js';
 import type { Text } from './node.js';
 import { type Phrase, phrase } from './phrase.js';
+import { Type } from './schema-type.js';
 import type { Scope } from './scope.js';
 
 /** A JSON Schema of the written form. */

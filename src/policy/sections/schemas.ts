@@ -1,11 +1,12 @@
 /** What stands at the top of a policy, as schemas. */
 
-import { type TSchema, Type } from 'typebox';
+import type { TSchema } from 'typebox';
 import { endpoint, network, tableEntry } from '../formats/addresses.js';
 import { device, interfaceName } from '../formats/interfaces.js';
 import { newName, tableName } from '../formats/names.js';
 import { packetLine } from '../formats/packet.js';
 import { path, timeout } from '../formats/values.js';
+import { Type } from '../schema-type.js';
 import { NamedMap, Value } from '../types.js';
 import { apiEndpoint } from './api-endpoint.js';
 import { builtinNames } from './builtin.js';

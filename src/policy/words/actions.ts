@@ -1,11 +1,12 @@
 /** The core's actions: the words of `do:`. */
 
-import { type Static, type TObject, type TSchema, Type } from 'typebox';
+import type { Static, TObject, TSchema } from 'typebox';
 import type { Action, Position } from '../ast.js';
 import { natTarget, network } from '../formats/addresses.js';
 import { chainReference, entryOf, tableReference } from '../formats/names.js';
 import { ports } from '../formats/ports.js';
 import { mark, timeout } from '../formats/values.js';
+import { Type } from '../schema-type.js';
 import { Value } from '../types.js';
 import type { ActionWord, Place } from '../vocabulary.js';
 import { logName } from './log.js';

@@ -1,9 +1,10 @@
 /** What a rule logs: the key `log:` and the action `log`. */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { parseName } from '../../net/name.js';
 import type { LogSpec } from '../ast.js';
 import { present, rate } from '../formats/values.js';
+import { Type } from '../schema-type.js';
 import { Misread } from '../scope.js';
 import { type Format, Value } from '../types.js';
 

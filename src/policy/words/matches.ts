@@ -1,6 +1,6 @@
 /** The core's matches: the keys of a rule that must hold. */
 
-import { type Static, type TSchema, Type } from 'typebox';
+import type { Static, TSchema } from 'typebox';
 import type { ConntrackState, Match, Position } from '../ast.js';
 import { addressTerm } from '../formats/addresses.js';
 import { flagTest } from '../formats/flags.js';
@@ -8,6 +8,7 @@ import { icmpTerm } from '../formats/icmp.js';
 import { interfaceName } from '../formats/interfaces.js';
 import { owner, ports, protocol } from '../formats/ports.js';
 import { byteSize, mark, present, rate } from '../formats/values.js';
+import { Type } from '../schema-type.js';
 import { ChoiceOf, ChoiceOrAny, Sentence, Value } from '../types.js';
 import type { MatchWord, Place } from '../vocabulary.js';
 
