@@ -57,10 +57,18 @@ export interface ErrorOptions {
   readonly details?: unknown;
 }
 
+const brand = Symbol.for('postern.error');
+
 /** Every error that a user can meet. */
 export class PosternError extends Error {
   override readonly name = 'PosternError';
+  readonly [brand] = true;
   readonly details: unknown;
+
+  /** An error of ours is one wherever it was made: the bundled commands have this class a second time. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
 
   constructor(
     readonly code: ErrorCode,

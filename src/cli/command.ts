@@ -80,3 +80,12 @@ export type AnyCommand = Command | RawCommand | CommandGroup;
 export function command<const O extends Options>(description: Command<O>): Command {
   return description;
 }
+
+export const topics = ['Policy', 'Daemon', 'Tables and accounts', 'Knocks', 'Compatible programs', 'Other'] as const;
+
+/** What `postern help` says of a command, and where it is. */
+export interface CommandEntry {
+  readonly topic: (typeof topics)[number];
+  readonly summary: string;
+  load(): Promise<AnyCommand>;
+}

@@ -3,15 +3,8 @@
  * A new command is one entry here and one file, loaded only when it is called.
  */
 
-import type { AnyCommand } from './command.js';
-
-export const topics = ['Policy', 'Daemon', 'Tables and accounts', 'Knocks', 'Compatible programs', 'Other'] as const;
-
-export interface CommandEntry {
-  readonly topic: (typeof topics)[number];
-  readonly summary: string;
-  load(): Promise<AnyCommand>;
-}
+import type { CommandEntry } from './command.js';
+import { daemonCommands } from './daemon-commands.js';
 
 export const commands: Readonly<Record<string, CommandEntry>> = {
   check: {
@@ -64,21 +57,6 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'run the daemon',
     load: async () => (await import('./run.js')).run,
   },
-  reload: {
-    topic: 'Daemon',
-    summary: "apply the daemon's policy file as it is now",
-    load: async () => (await import('./reload.js')).reload,
-  },
-  confirm: {
-    topic: 'Daemon',
-    summary: 'keep the policy that waits to be confirmed',
-    load: async () => (await import('./reload.js')).confirm,
-  },
-  rollback: {
-    topic: 'Daemon',
-    summary: 'go back to the policy before the one that waits to be confirmed',
-    load: async () => (await import('./reload.js')).rollback,
-  },
   snapshot: {
     topic: 'Daemon',
     summary: 'write the ruleset in force and its lasting entries as an nft file, for the next boot',
@@ -88,26 +66,6 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     topic: 'Daemon',
     summary: 'look at what is kept on disk, check it, carry it to another machine',
     load: async () => (await import('./state.js')).state,
-  },
-  status: {
-    topic: 'Daemon',
-    summary: 'show how the daemon stands; status 1 when something of it failed',
-    load: async () => (await import('./status.js')).status,
-  },
-  table: {
-    topic: 'Tables and accounts',
-    summary: 'look at and change tables',
-    load: async () => (await import('./table.js')).table,
-  },
-  account: {
-    topic: 'Tables and accounts',
-    summary: 'look at per-IP accounts',
-    load: async () => (await import('./account.js')).account,
-  },
-  knock: {
-    topic: 'Knocks',
-    summary: 'knock at a host; look at and take back what knocks have opened',
-    load: async () => (await import('./knock.js')).knock,
   },
   sysrq: {
     topic: 'Knocks',
@@ -119,11 +77,6 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'send requests to a pftabled server, as pftabled-client does',
     load: async () => (await import('./pftabled.js')).pftabled,
   },
-  iptaccount: {
-    topic: 'Compatible programs',
-    summary: 'print accounts as iptaccount of xtables-addons does: [-u] [-h] [-a] [-f] [-c] [-s] [-l NAME]',
-    load: async () => (await import('./iptaccount.js')).iptaccount,
-  },
   parity: {
     topic: 'Other',
     summary: 'print how each extension compares with that of xtables-addons or pf',
@@ -134,6 +87,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'print the version',
     load: async () => (await import('./version.js')).version,
   },
+  ...daemonCommands,
 };
 
 /** Names under which the program answers as one of its commands, as xtables-addons and pftabled call them. */

@@ -1,14 +1,13 @@
 /** From a command line to a running command and its exit status. */
 
 import { PosternError } from '../errors.js';
-import type { AnyCommand, Command, CommandGroup, Io, RawCommand } from './command.js';
-import { type CommandEntry, commands as ownCommands } from './commands.js';
+import type { AnyCommand, Command, CommandEntry, CommandGroup, Io, RawCommand } from './command.js';
 import { parse } from './parse.js';
 
 type Table = Readonly<Record<string, CommandEntry>>;
 
 /** Runs a command line (without the program's name) and answers the exit status. Never throws. */
-export async function run(argv: readonly string[], io: Io, commands: Table = ownCommands): Promise<number> {
+export async function run(argv: readonly string[], io: Io, commands: Table): Promise<number> {
   try {
     return (await dispatch(argv, io, commands)) ?? 0;
   } catch (error) {

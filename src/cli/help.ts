@@ -1,7 +1,6 @@
 /** `--help` of every command, made from its description. */
 
-import type { Command, CommandGroup, Example, Options } from './command.js';
-import { type CommandEntry, topics } from './commands.js';
+import { type Command, type CommandEntry, type CommandGroup, type Example, type Options, topics } from './command.js';
 
 const width = 78;
 

@@ -1,11 +1,11 @@
-#!/usr/bin/env node
-/** The entry of `postern`, `iptaccount` and `pftabled-client`. */
+/** `postern` with all its commands. */
 
-import { basename } from 'node:path';
-import { programs } from './commands.js';
+import { commands, programs } from './commands.js';
 import { run } from './dispatch.js';
 import { processIo } from './io.js';
 
-const called = basename(process.argv[1] ?? 'postern');
-// What was written is with the kernel already: pipes and files are written synchronously on Linux.
-process.exit(await run([...(programs[called] ?? []), ...process.argv.slice(2)], processIo()));
+/** Runs the command line of a program called by this name, and ends the process. */
+export async function main(called: string, argv: readonly string[]): Promise<never> {
+  // What was written is with the kernel already: pipes and files are written synchronously on Linux.
+  process.exit(await run([...(programs[called] ?? []), ...argv], processIo(), commands));
+}

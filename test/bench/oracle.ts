@@ -59,7 +59,7 @@ async function* run(): AsyncGenerator<BenchRow> {
   } finally {
     trial.dispose();
   }
-  const main = new URL('../../src/cli/main.js', import.meta.url).pathname;
+  const main = new URL('../../src/cli/postern.cjs', import.meta.url).pathname;
   const args = [main, 'test', new URL('../../../rules/demo.test.yaml', import.meta.url).pathname];
   const cold = await times(5, () => void spawnSync(process.execPath, args, { timeout: 60_000 }));
   yield {

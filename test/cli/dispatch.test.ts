@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { suite, test } from 'node:test';
+import type { CommandEntry } from '../../src/cli/command.js';
 import { command } from '../../src/cli/command.js';
-import { type CommandEntry, commands } from '../../src/cli/commands.js';
+import { commands } from '../../src/cli/commands.js';
 import { run } from '../../src/cli/dispatch.js';
 import { PosternError } from '../../src/errors.js';
 import { captured } from './capture.js';
@@ -125,20 +126,20 @@ suite('commands', () => {
       assert.equal(loaded.summary, entry.summary, name);
       if ('raw' in loaded) continue;
       const { io, seen } = captured();
-      assert.equal(await run([name, '--help'], io), 0);
+      assert.equal(await run([name, '--help'], io, commands), 0);
       assert.match(seen.out, new RegExp(`^Usage: postern ${name} `));
     }
   });
 
   test('no help is wider than 80 columns', async () => {
     const { io, seen } = captured();
-    await run(['help'], io);
+    await run(['help'], io, commands);
     for (const [name, entry] of Object.entries(commands)) {
       const loaded = await entry.load();
       if ('raw' in loaded) continue;
-      await run(['help', name], io);
+      await run(['help', name], io, commands);
       const verbs = 'commands' in loaded ? Object.entries(loaded.commands) : [];
-      for (const [verb, inner] of verbs) if (!('raw' in inner)) await run(['help', name, verb], io);
+      for (const [verb, inner] of verbs) if (!('raw' in inner)) await run(['help', name, verb], io, commands);
     }
     for (const text of seen.out.split('\n')) assert.ok(text.length <= 80 || text.startsWith('  postern '), text);
   });

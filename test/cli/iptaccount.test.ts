@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 const folder = mkdtempSync(join(tmpdir(), 'postern-iptaccount-'));
 const socket = join(folder, 'api.sock');
 const program = join(folder, 'iptaccount');
-symlinkSync(fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)), program);
+symlinkSync(fileURLToPath(new URL('../../src/cli/postern.cjs', import.meta.url)), program);
 
 const huge = '18446744073709551615';
 const row = `{"address":"192.168.1.10","source":{"packets":5,"bytes":${huge}},"destination":{"packets":3,"bytes":4200}}`;

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { pftabledClient } from '../../src/cli/pftabled-client.js';
 import { decodePftabled, isSignedPftabled, pftabledKey } from '../../src/wire/pftabled.js';
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../src/cli/postern.cjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'postern-client-'));
 const keyFile = join(folder, 'key');
 const secret = Buffer.from('abcdefghijklmnopqrst and what no one reads');

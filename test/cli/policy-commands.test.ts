@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
+import { commands } from '../../src/cli/commands.js';
 import { run } from '../../src/cli/dispatch.js';
 import { captured } from './capture.js';
 
@@ -17,7 +18,7 @@ function policyFile(name: string, text: string): string {
 
 async function line(...argv: string[]) {
   const { io, seen } = captured();
-  return { status: await run(argv, io), ...seen };
+  return { status: await run(argv, io, commands), ...seen };
 }
 
 const good = policyFile(

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, suite, test } from 'node:test';
 import { createApi } from '../../src/api/server.js';
+import { commands } from '../../src/cli/commands.js';
 import { takeIn } from '../../src/cli/daemon/import-state.js';
 import { lockState, openStoreIn } from '../../src/cli/daemon/state-folder.js';
 import { run } from '../../src/cli/dispatch.js';
@@ -18,7 +19,7 @@ let count = 0;
 
 async function line(argv: readonly string[], input: readonly string[] = []) {
   const { io, seen } = captured(input);
-  return { status: await run(argv, io), ...seen };
+  return { status: await run(argv, io, commands), ...seen };
 }
 
 /** A state folder in which a daemon has kept something, and works no more. */

@@ -10,7 +10,7 @@ import { execa } from 'execa';
 import { type Namespace, until } from '../kernel/namespace.js';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-export const program = join(root, 'dist/src/cli/main.js');
+export const program = join(root, 'dist/src/cli/postern.cjs');
 
 export interface Daemon {
   readonly folder: string;

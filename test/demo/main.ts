@@ -44,11 +44,11 @@ async function keep(namespace: string, folder: string, socket: string): Promise<
   console.log(`
 Left running until Ctrl+C. Try in another terminal:
   export POSTERN_SOCKET=${socket}
-  dist/src/cli/main.js table show spammer
-  dist/src/cli/main.js iptaccount -l sales
+  dist/src/cli/postern.cjs table show spammer
+  dist/src/cli/postern.cjs iptaccount -l sales
   curl --unix-socket ${socket} http://postern/metrics
   ip netns exec ${namespace} nft list ruleset
-Its policy is ${folder}/demo.yaml; after a change: dist/src/cli/main.js reload
+Its policy is ${folder}/demo.yaml; after a change: dist/src/cli/postern.cjs reload
 Firewall: 198.51.100.1 and 2001:db8:2::1 outside, 192.0.2.1 and 2001:db8:1::1 in the lan.`);
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());

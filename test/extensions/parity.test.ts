@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { commands } from '../../src/cli/commands.js';
 import { run } from '../../src/cli/dispatch.js';
 import { originals } from '../../src/extensions/originals.js';
 import { handMark, pageHead, pageName, parityRows, parityTable } from '../../src/extensions/parity-text.js';
@@ -44,13 +45,13 @@ test("the README's table is that of the extensions", () => {
 
 test('the command prints every extension of xtables-addons, and one alone', async () => {
   const all = captured();
-  assert.equal(await run(['parity'], all.io), 0);
+  assert.equal(await run(['parity'], all.io, commands), 0);
   for (const { name } of originals) assert.match(all.seen.out, new RegExp(`^${name} `, 'm'));
   const one = captured();
-  await run(['parity', '--json', 'tarpit'], one.io);
+  await run(['parity', '--json', 'tarpit'], one.io, commands);
   const [row, ...more] = JSON.parse(one.seen.out) as { name: string; standing: string; runs: string }[];
   assert.deepEqual([row?.name, row?.standing, row?.runs, more.length], ['TARPIT', 'differs', 'kernel and daemon', 0]);
   const none = captured();
-  assert.notEqual(await run(['parity', 'tarpitt'], none.io), 0);
+  assert.notEqual(await run(['parity', 'tarpitt'], none.io, commands), 0);
   assert.match(none.seen.err, /did you mean "TARPIT"/);
 });

@@ -12,7 +12,7 @@ import { execa } from 'execa';
 import { addressBytes, parseAddress } from '../../src/net/address.js';
 import { link, namespace, until } from './namespace.js';
 
-const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../src/cli/postern.cjs', import.meta.url));
 const flooder = fileURLToPath(new URL('flood.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'postern-knock-'));
 after(() => rmSync(folder, { recursive: true }));

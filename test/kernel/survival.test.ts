@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { execa } from 'execa';
 import { link, namespace, until } from './namespace.js';
 
-const main = new URL('../../src/cli/main.js', import.meta.url).pathname;
+const main = new URL('../../src/cli/postern.cjs', import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), 'postern-survival-'));
 after(async () => rmSync(folder, { recursive: true }));
 

@@ -15,7 +15,7 @@ import { pftabled } from '../../../src/services/pftabled/service.js';
 import { bench } from '../../engine/fixture.js';
 import { elementsOf } from '../../engine/kernel-content.js';
 
-const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url));
+const main = fileURLToPath(new URL('../../../src/cli/postern.cjs', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'postern-pftabled-'));
 after(() => rmSync(folder, { recursive: true }));
 const keyFile = join(folder, 'key');
