@@ -226,6 +226,7 @@ class KernelEngine implements Engine {
         this.events.emit('table', { table: table.name, source: fromStore, count });
       }
     }
+    await this.knocks.restore();
     return total;
   }
 

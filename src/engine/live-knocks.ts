@@ -18,11 +18,13 @@ import {
   parseAddress,
 } from '../net/address.js';
 import type { Committer } from '../store/committer.js';
-import type { Draft, Store } from '../store/store.js';
+import type { Json } from '../store/register.js';
+import type { Store } from '../store/store.js';
 import type { KnockRecord } from '../wire/pknock-proc.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { Gate } from './gate.js';
+import { KeptValues } from './kept-values.js';
 import type { Grant, GrantAs, KnockMeans, Knocks } from './knocks.js';
 import type { Source } from './tables.js';
 
@@ -50,20 +52,22 @@ interface LiveKnock {
   readonly stages: readonly StageSet[];
 }
 
-/** What is kept of a grant beside the kernel's element. */
-interface Kept {
+/** What is kept of a grant beside the kernel's element; when it ends is the value's own expiry. */
+interface Came {
+  readonly [name: string]: Json | undefined;
   readonly by: KnockMeans;
   readonly client?: string;
+  /** Milliseconds since the epoch. */
   readonly at: number;
-  readonly until?: number;
 }
 
 export class LiveKnocks implements Knocks {
   #knocks = new Map<string, LiveKnock>();
-  /** Without a store, in its place. */
-  readonly #memory = new Map<string, Kept>();
+  readonly #came: KeptValues<Came>;
 
-  constructor(private readonly options: LiveKnocksOptions) {}
+  constructor(private readonly options: LiveKnocksOptions) {
+    this.#came = new KeptValues('knock', isCame, options);
+  }
 
   /** From now on the plan's indexes hold. */
   switch({ duties, manifest }: Pick<Plan, 'duties' | 'manifest'>): void {
@@ -115,22 +119,21 @@ export class LiveKnocks implements Knocks {
   }
 
   async grant(knock: string, address: Address, as: GrantAs = { by: 'spa' }): Promise<Grant> {
-    const kept = await this.options.gate.pass(async () => {
+    const grant = await this.options.gate.pass(async () => {
       const live = this.#known(knock);
-      const fresh = this.#fresh(live, as);
-      await this.#commit(knock, address, fresh, [
-        additionOf(live, address, fresh.until === undefined ? undefined : fresh.until - fresh.at),
-      ]);
+      const fresh = this.#fresh(live, address, as);
+      const addition = additionOf(live, address, fresh.until === undefined ? undefined : fresh.until - fresh.at);
+      await this.#keep(fresh, [addition]);
       return fresh;
     });
-    this.#tell(knock, address, kept);
-    return { knock, address, ...kept };
+    this.#tell(grant);
+    return grant;
   }
 
   async noticed(knock: string, address: Address): Promise<void> {
-    const kept = this.#fresh(this.#known(knock), { by: 'sequence' });
-    await this.#commit(knock, address, kept, []);
-    this.#tell(knock, address, kept);
+    const grant = this.#fresh(this.#known(knock), address, { by: 'sequence' });
+    await this.#keep(grant, []);
+    this.#tell(grant);
   }
 
   async revoke(knock: string, address: Address, source: Source): Promise<boolean> {
@@ -139,7 +142,7 @@ export class LiveKnocks implements Knocks {
       const set = setOf(live, address);
       const key = addressBytes(address);
       if ((await this.options.kernel.get(set, { key })) === undefined) return false;
-      await this.#commit(knock, address, undefined, [{ op: 'delete', set, key }], source);
+      await this.#came.delete(keyOf(knock, address), { source, elements: [{ op: 'delete', set, key }] });
       return true;
     });
     if (was) {
@@ -153,14 +156,19 @@ export class LiveKnocks implements Knocks {
     await this.options.gate.pass(async () => {
       const now = this.options.clock.wall();
       const present = new Set((await this.list()).map(({ knock, address }) => keyOf(knock, address)));
-      const changes = [...this.#allKept()].flatMap(([key, { until }]) => {
-        const [name, text] = key.split(' ') as [string, string];
-        const live = this.#knocks.get(name);
-        if (live === undefined || present.has(key) || (until !== undefined && until <= now)) return [];
-        return [additionOf(live, parseAddress(text), until === undefined ? undefined : until - now)];
+      const lost = [...this.#came.all()].filter(([key]) => !present.has(key));
+      const changes = lost.flatMap(([key, { expiresAt }]) => {
+        const { live, address } = this.#placeOf(key);
+        if (live === undefined || address === undefined) return [];
+        return [additionOf(live, address, expiresAt === undefined ? undefined : expiresAt - now)];
       });
       if (changes.length > 0) await this.options.committer.commit([], changes);
     });
+  }
+
+  #placeOf(key: string): { readonly live: LiveKnock | undefined; readonly address: Address | undefined } {
+    const [name = '', text = ''] = key.split(' ');
+    return { live: this.#knocks.get(name), address: addressOf(text) };
   }
 
   #known(knock: string): LiveKnock {
@@ -169,69 +177,57 @@ export class LiveKnocks implements Knocks {
     return live;
   }
 
-  #fresh({ spec }: LiveKnock, { by, client, durationMs = Number.POSITIVE_INFINITY }: GrantAs): Kept {
+  #fresh({ name, spec }: LiveKnock, address: Address, as: GrantAs): Grant & { readonly at: number } {
+    const { by, client, durationMs = Number.POSITIVE_INFINITY } = as;
     const at = this.options.clock.wall();
     const lasts = Math.min(durationMs, spec.autoclose ?? Number.POSITIVE_INFINITY);
     const who = client === undefined ? {} : { client };
-    return { by, ...who, at, ...(lasts !== Number.POSITIVE_INFINITY && { until: at + lasts }) };
+    const until = lasts === Number.POSITIVE_INFINITY ? {} : { until: at + lasts };
+    return { knock: name, address, by, ...who, at, ...until };
   }
 
   #grantOf(knock: string, { key, expiresMs }: ElementState): Grant {
     const address = addressFromBytes(key);
-    const kept = this.#kept(keyOf(knock, address));
+    const { by = 'sequence', at, client } = this.#came.get(keyOf(knock, address))?.value ?? {};
     const until = expiresMs === undefined ? {} : { until: this.options.clock.wall() + expiresMs };
-    const { by = 'sequence', at, client } = kept ?? {};
     return { knock, address, by, ...(client !== undefined && { client }), ...(at !== undefined && { at }), ...until };
   }
 
-  #kept(key: string): Kept | undefined {
-    const { store } = this.options;
-    return store === undefined ? this.#memory.get(key) : (store.value('knock', key) as unknown as Kept | undefined);
-  }
-
-  #allKept(): Iterable<readonly [string, Kept]> {
-    const { store } = this.options;
-    return store === undefined
-      ? this.#memory
-      : (store.values('knock') as Iterable<readonly [string, unknown]> as Iterable<readonly [string, Kept]>);
-  }
-
-  async #commit(
-    knock: string,
-    address: Address,
-    kept: Kept | undefined,
+  #keep(
+    { knock, address, by, client, at, until }: Grant & { readonly at: number },
     elements: readonly ElementChange[],
-    source: Source = { kind: 'knock', id: formatAddress(address) },
   ): Promise<void> {
-    const key = keyOf(knock, address);
-    const draft: Draft = {
-      kind: 'value',
-      space: 'knock',
-      key,
-      ...(kept !== undefined && { value: { ...kept } }),
-      ...(kept?.until !== undefined && { expiresAt: kept.until }),
-      origin: source,
-    };
-    await this.options.committer.commit([draft], elements);
-    if (this.options.store !== undefined) return;
-    this.#forgetExpired();
-    if (kept === undefined) this.#memory.delete(key);
-    else this.#memory.set(key, kept);
+    const came: Came = { by, ...(client !== undefined && { client }), at };
+    const source: Source = { kind: 'knock', id: formatAddress(address) };
+    return this.#came.set(keyOf(knock, address), came, { expiresAt: until, source, elements });
   }
 
-  #forgetExpired(): void {
-    const now = this.options.clock.wall();
-    for (const [key, { until }] of this.#memory) if (until !== undefined && until <= now) this.#memory.delete(key);
-  }
-
-  #tell(knock: string, address: Address, { by, client, until }: Kept): void {
+  #tell({ knock, address, by, client, until }: Grant): void {
     const when = { ...(client !== undefined && { client }), ...(until !== undefined && { until }) };
     this.options.events.emit('knock', { what: 'granted', knock, address: formatAddress(address), by, ...when });
   }
 }
 
+const means: readonly string[] = ['sequence', 'spa', 'spa2'] satisfies KnockMeans[];
+
+function isCame(kept: Json): kept is Came {
+  if (typeof kept !== 'object' || kept === null || Array.isArray(kept)) return false;
+  const { by, client, at } = kept as { readonly [name: string]: Json | undefined };
+  const isClient = client === undefined || typeof client === 'string';
+  return means.includes(by as string) && isClient && typeof at === 'number';
+}
+
 /** Names have no blanks. */
 const keyOf = (knock: string, address: Address): string => `${knock} ${formatAddress(address)}`;
+
+/** Undefined: the key came from elsewhere and is none of ours. */
+function addressOf(text: string): Address | undefined {
+  try {
+    return parseAddress(text);
+  } catch {
+    return undefined;
+  }
+}
 
 const setOf = ({ granted }: LiveKnock, { family }: Address): SetIndex => granted.get(family)!;
 

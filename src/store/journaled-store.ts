@@ -11,10 +11,20 @@ import { checkDrafts, registerFor, takeBack, type Word, wordsBefore } from './dr
 import type { DurableLog } from './durable-log.js';
 import type { Frame } from './frame.js';
 import type { HybridClock } from './hybrid-clock.js';
-import type { EntryRegister, Json, MarkRegister, Register, Space } from './register.js';
+import type { EntryRegister, MarkRegister, Register, Space, ValueRegister } from './register.js';
 import { type GuardStore, openReplayWindow, openSequence } from './replay-window.js';
 import type { State } from './state.js';
-import type { Draft, LiveEntry, ReplayWindow, Revoke, Sequence, Store, StoreRequest, StoreStatus } from './store.js';
+import type {
+  Draft,
+  KeptValue,
+  LiveEntry,
+  ReplayWindow,
+  Revoke,
+  Sequence,
+  Store,
+  StoreRequest,
+  StoreStatus,
+} from './store.js';
 import { Sweeper } from './sweeper.js';
 import type { StoreClock } from './system-clock.js';
 import { shiftOf } from './timeline.js';
@@ -167,14 +177,14 @@ export class JournaledStore implements Store, GuardStore {
     return tableDigest([...(this.state.table(table)?.registers() ?? [])].filter(counts), salt);
   }
 
-  value(space: Space, key: string): Json | undefined {
-    const register = this.state.value(space, key);
-    return register !== undefined && this.#isFresh(register.expiresAt) ? register.value : undefined;
+  value(space: Space, key: string): KeptValue | undefined {
+    return this.#keptValue(this.state.value(space, key));
   }
 
-  *values(space: Space): Generator<readonly [key: string, value: Json]> {
-    for (const { key, value, expiresAt } of this.state.values(space)) {
-      if (value !== undefined && this.#isFresh(expiresAt)) yield [key, value];
+  *values(space: Space): Generator<readonly [key: string, KeptValue]> {
+    for (const register of this.state.values(space)) {
+      const kept = this.#keptValue(register);
+      if (kept !== undefined) yield [register.key, kept];
     }
   }
 
@@ -323,6 +333,12 @@ export class JournaledStore implements Store, GuardStore {
 
   #isLive(entry: EntryRegister): entry is LiveEntry {
     return entry.op === 'add' && this.#isFresh(entry.expiresAt);
+  }
+
+  #keptValue(register: ValueRegister | undefined): KeptValue | undefined {
+    if (register?.value === undefined || !this.#isFresh(register.expiresAt)) return undefined;
+    const { value, expiresAt } = register;
+    return expiresAt === undefined ? { value } : { value, expiresAt };
   }
 
   #isFresh(expiresAt: number | undefined): boolean {

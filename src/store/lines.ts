@@ -12,7 +12,7 @@ import { markBytes, originKinds } from './register-codec.js';
 
 /** Changes only when old readers would misread the lines. */
 const linesFormat = 1;
-const spaces: readonly Space[] = ['policy', 'knock', 'quota', 'condition', 'account', 'sequence'];
+const spaces: readonly Space[] = ['knock', 'quota', 'condition', 'account', 'sequence'];
 /** Milliseconds since the epoch, as records hold them. */
 const maxTimeMs = 2 ** 48 - 1;
 

@@ -44,8 +44,6 @@ export interface FlushRegister extends Stamped {
 
 /** What the spaces of values hold; each key is one register. */
 export type Space =
-  /** Applied policy and its manifest. */
-  | 'policy'
   | 'knock'
   | 'quota'
   | 'condition'

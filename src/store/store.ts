@@ -42,6 +42,12 @@ export type Draft =
 /** An entry that is in force: added, not expired, not flushed. */
 export type LiveEntry = EntryRegister & { readonly op: 'add' };
 
+export interface KeptValue {
+  readonly value: Json;
+  /** Milliseconds since the epoch; absent: never. */
+  readonly expiresAt?: number;
+}
+
 export interface Store {
   /** This node's name in the registers it writes. */
   readonly node: string;
@@ -71,8 +77,9 @@ export interface Store {
   /** Digest of a table as fleets compare it; entries that expire by `expiredBy` (ms since the epoch) don't count. */
   digest(table: string, salt: string, expiredBy: number): TableDigest;
 
-  value(space: Space, key: string): Json | undefined;
-  values(space: Space): Iterable<readonly [key: string, value: Json]>;
+  /** What is kept and has not expired. */
+  value(space: Space, key: string): KeptValue | undefined;
+  values(space: Space): Iterable<readonly [key: string, KeptValue]>;
 
   replayWindow(protocol: string): ReplayWindow;
   sequence(name: string): Sequence;

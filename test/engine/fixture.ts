@@ -6,6 +6,7 @@ import type { Engine } from '../../src/engine/engine.js';
 import type { CompilePolicy } from '../../src/engine/policy-control.js';
 import type { EntryView } from '../../src/engine/tables.js';
 import { PosternError } from '../../src/errors.js';
+import { vocabulary } from '../../src/extensions/registry.js';
 import { type FakeKernel, fakeKernel } from '../../src/kernel/fake.js';
 import { formatPrefix, parsePrefix } from '../../src/net/prefix.js';
 import { parsePolicy } from '../../src/policy/parse.js';
@@ -15,7 +16,11 @@ import { FakeClock } from './fake-clock.js';
 export const lists = new Map<string, string>();
 
 export const compile: CompilePolicy = async (source, previous) => {
-  const { policy, diagnostics } = parsePolicy(source.text, { file: source.file, readList: (path) => lists.get(path) });
+  const { policy, diagnostics } = parsePolicy(source.text, {
+    file: source.file,
+    vocabulary,
+    readList: (path) => lists.get(path),
+  });
   if (policy === undefined) throw new PosternError('policy', diagnostics[0]!.message, { details: diagnostics });
   const result = compilePolicy(policy, previous === undefined ? {} : { previous });
   if (result.plan === undefined) {

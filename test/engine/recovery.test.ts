@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import { createEngine } from '../../src/engine/create.js';
 import type { Engine, EngineEvents } from '../../src/engine/engine.js';
 import { type FakeKernel, fakeKernel } from '../../src/kernel/fake.js';
+import { type Address, formatAddress, parseAddress } from '../../src/net/address.js';
 import { parsePrefix } from '../../src/net/prefix.js';
 import { type MemoryDisk, memoryDisk } from '../../src/store/memory-disk.js';
 import { openStore } from '../../src/store/open.js';
 import type { Draft, Store } from '../../src/store/store.js';
-import { FakeClock } from './fake-clock.js';
+import { FakeClock, settle } from './fake-clock.js';
 import { compile, entries, entry, source, words } from './fixture.js';
 import { elementsOf } from './kernel-content.js';
 
@@ -24,6 +25,9 @@ chains:
       - { from: <ban>, do: drop }
       - { from: <fed>, do: drop }
       - { tcp: 23, do: [add source to <fed>, drop] }
+      - { tcp: 22, knock: ssh, do: accept }
+knocks:
+  ssh: { ports: [4001, 4002], time: 10s, autoclose: 2h }
 `;
 
 /** A machine whose daemon can be killed, whose kernel can lose everything, and whose clock can be set. */
@@ -180,6 +184,32 @@ test('a ban that seemed expired after a reboot with a wrong clock is back when t
   assert.deepEqual(await kernelHas(machine), ['hosts 192.0.2.1 1799s']);
   assert.deepEqual(await shown(machine), ['192.0.2.1 1799s']);
 });
+
+for (const stepMs of [0, hour, -hour]) {
+  test(`a grant of a knock has after a reboot what was left of it, with the clock ${stepMs / hour} h off meanwhile`, async () => {
+    const machine = await new Machine().start();
+    const [early, late] = ['192.0.2.1', '2001:db8::1'].map(parseAddress) as [Address, Address];
+    await machine.engine.knocks.grant('ssh', early, { by: 'spa2', client: 'laptop', durationMs: hour / 4 });
+    machine.clock.step(stepMs);
+    await machine.clock.pass(2_000);
+    await machine.engine.knocks.grant('ssh', late);
+    await machine.clock.pass(hour / 2);
+    for (const key of ['ssh', 'ssh nowhere', 'gone 192.0.2.9', ' ']) {
+      await machine.store.write([{ kind: 'value', space: 'knock', key, value: { by: 'spa', at: 1 } }]);
+    }
+    await machine.store.write([{ kind: 'value', space: 'knock', key: 'ssh 192.0.2.9', value: 'for ever' }]);
+    machine.kill();
+    machine.loseKernel();
+    machine.clock.step(-stepMs);
+    await machine.start();
+    await settle();
+    const grants = await machine.engine.knocks.list();
+    assert.deepEqual(
+      grants.map(({ address, by, until }) => `${formatAddress(address)} ${by} ${left(until, machine)}`),
+      ['2001:db8::1 spa 5400s'],
+    );
+  });
+}
 
 test('records that come into the store from elsewhere are in tables and kernel, deletes too', async () => {
   const [here, there] = [await new Machine().start(), await new Machine().start()];

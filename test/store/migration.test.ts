@@ -32,8 +32,8 @@ test('a store of format 1 is read whole, and is in the current format from then 
       [ban?.at, ban?.comment, ban?.origin],
       [(written - 5_000) * 1_000, 'ssh', { kind: 'pftabled', id: '198.51.100.9' }],
     );
-    assert.deepEqual(store.value('quota', 'guest'), { usedBytes: 23_456 });
-    assert.equal(store.value('condition', 'maintenance'), true);
+    assert.deepEqual(store.value('quota', 'guest')?.value, { usedBytes: 23_456 });
+    assert.equal(store.value('condition', 'maintenance')?.value, true);
     const seen = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex');
     const valid = { from: written - 60_000, until: written + 62_000 };
     assert.equal(await store.replayWindow('pftabled').admit(seen, valid), false);

@@ -21,7 +21,7 @@ export function storeSuite(kind: string, newDisk: () => Disk, reopened: (disk: D
     assert.deepEqual(inForce(again, clock), ['192.0.2.1 +3540s', '2001:db8::/32']);
     const entry = again.entry('bruteforce', parsePrefix('192.0.2.1'));
     assert.deepEqual([entry?.comment, entry?.origin, entry?.node], ['ssh', root, 'fw1']);
-    assert.deepEqual(again.value('quota', 'guest'), { usedBytes: 17 });
+    assert.deepEqual(again.value('quota', 'guest')?.value, { usedBytes: 17 });
     assert.deepEqual(again.tables(), ['bruteforce']);
     await again.close();
   });
@@ -143,12 +143,12 @@ export function storeSuite(kind: string, newDisk: () => Disk, reopened: (disk: D
     await store.write([{ kind: 'value', space: 'knock', key: 'ssh 192.0.2.2', value: [2] }]);
     await store.write([{ kind: 'value', space: 'knock', key: 'ssh 192.0.2.3', value: 3 }]);
     await store.write([{ kind: 'value', space: 'knock', key: 'ssh 192.0.2.3' }]);
-    assert.equal(store.value('knock', 'ssh 192.0.2.1'), 1);
+    assert.equal(store.value('knock', 'ssh 192.0.2.1')?.value, 1);
     clock.pass(1_000);
-    assert.deepEqual([...store.values('knock')], [['ssh 192.0.2.2', [2]]]);
+    assert.deepEqual([...store.values('knock')], [['ssh 192.0.2.2', { value: [2] }]]);
     await store.close();
     const again = await restarted(disk, clock);
-    assert.deepEqual([...again.values('knock')], [['ssh 192.0.2.2', [2]]]);
+    assert.deepEqual([...again.values('knock')], [['ssh 192.0.2.2', { value: [2] }]]);
     await again.close();
   });
 

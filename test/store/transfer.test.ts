@@ -37,7 +37,7 @@ test('what one machine exports another one imports, in pieces of any size, and a
     assert.deepEqual(await importLines(other, pieces(text, size)), { records: 7, won: 0 });
     assert.deepEqual(inForce(other, clock), ['192.0.2.1 +3600s', '2001:db8::/32', '203.0.113.9']);
     assert.deepEqual(inForce(other, clock, 'spammer'), []);
-    assert.deepEqual(other.value('quota', 'guest'), { usedBytes: 5 });
+    assert.deepEqual(other.value('quota', 'guest')?.value, { usedBytes: 5 });
     assert.equal(other.sequence('sysrq').current, 77n);
     const seen = { from: start - 60_000, until: start + 60_000 };
     assert.equal(await other.replayWindow('pftabled').admit(Buffer.alloc(16, 3), seen), false);
