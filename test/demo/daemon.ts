@@ -1,6 +1,7 @@
 /** The daemon under demonstration, with its policy, key, state and socket in a folder of its own. */
 
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { copyFile, mkdtemp, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -53,6 +54,10 @@ export async function startDaemon(firewall: Namespace): Promise<Daemon> {
     ],
     { reject: false, stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' },
   );
+  process.once('exit', () => {
+    if (child.exitCode === null) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
   let ended = false;
   child.finally(() => {
     ended = true;

@@ -3,9 +3,8 @@
  * table of what happened, each row checked against what was sent. `-- --keep` leaves it running.
  */
 
-import { rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { startDaemon } from './daemon.js';
+import { type Daemon, startDaemon } from './daemon.js';
 import { buildNetwork } from './network.js';
 import { Report } from './report.js';
 import { scenarios } from './scenarios.js';
@@ -27,20 +26,19 @@ async function run(): Promise<number> {
   const report = new Report();
   const network = await buildNetwork({ after: (end) => endings.push(end) });
   const daemon = await startDaemon(network.firewall);
-  endings.push(
-    () => rm(daemon.folder, { recursive: true }),
-    () => daemon.stop(),
-  );
+  endings.push(() => daemon.stop());
   for (const scenario of scenarios) await scenario({ network, daemon, report });
 
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const { count, misses } = report;
   console.log(`\n${count - misses.length} of ${count} rows as expected, in ${seconds} s`);
-  if (values.keep) await keep(network.firewall.name, daemon.folder, daemon.socket);
-  return misses.length === 0 ? 0 : 1;
+  const status = misses.length === 0 ? 0 : 1;
+  if (values.keep) await keep(network.firewall.name, daemon, status);
+  return status;
 }
 
-async function keep(namespace: string, folder: string, socket: string): Promise<void> {
+/** Waits for Ctrl+C, which ends the process; what it leaves is cleaned up at its exit. */
+async function keep(namespace: string, { folder, socket }: Daemon, status: number): Promise<never> {
   console.log(`
 Left running until Ctrl+C. Try in another terminal:
   export POSTERN_SOCKET=${socket}
@@ -50,9 +48,9 @@ Left running until Ctrl+C. Try in another terminal:
   ip netns exec ${namespace} nft list ruleset
 Its policy is ${folder}/demo.yaml; after a change: dist/src/cli/postern.cjs reload
 Firewall: 198.51.100.1 and 2001:db8:2::1 outside, 192.0.2.1 and 2001:db8:1::1 in the lan.`);
-  await new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-    // Signal listeners alone don't keep Node running.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.prependOnceListener(signal, () => process.exit(status));
+  return new Promise(() => {
+    // A promise alone doesn't keep Node running.
     setInterval(() => {}, 3_600_000);
   });
 }
