@@ -10,8 +10,8 @@ import { type Entry, openScratch } from '../kernel/scratch.js';
 import type { Answer } from '../oracle/answer.js';
 import { Trial } from '../oracle/trial.js';
 import { type LiveState, why } from '../oracle/why.js';
-import type { Policy } from '../policy/ast.js';
-import { type PacketLine, packetOf, parseLine } from '../policy/packet-line.js';
+import type { PacketLine, Policy } from '../policy/ast.js';
+import { packetOf, parseLine } from '../policy/packet-line.js';
 import { decodePacket, type Packet, PROTOCOL, portsOf } from '../wire/packet.js';
 
 export interface WhyAsk {

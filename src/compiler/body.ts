@@ -5,7 +5,17 @@ import type { Family } from '../net/address.js';
 import { goto, jump } from '../nft/build.js';
 import type { Statement } from '../nft/model.js';
 import { isFor, joinLines } from './line.js';
-import type { MakeChain } from './weave.js';
+
+/** A chain that is only jumped to, to be filled. */
+export interface NewChain {
+  readonly name: string;
+  fill(lines: readonly Line[]): void;
+}
+
+/**
+ * @param part `do` for the action, the number of the stage (from 1) for what decides on it, `rest` for the rules behind.
+ */
+export type MakeChain = (part: 'do' | 'rest' | number) => NewChain;
 
 export interface Body {
   /** No packet goes on behind it: several rules may end in it, and the first that matches is the last. */

@@ -8,7 +8,7 @@ import type { ActionFragment, Line, MatchFragment } from '../extensions/fragment
 import type { Family } from '../net/address.js';
 import { goto, jump, returnVerdict } from '../nft/build.js';
 import type { Statement } from '../nft/model.js';
-import { type Body, bodyOf } from './body.js';
+import { type Body, bodyOf, type MakeChain, type NewChain } from './body.js';
 import { isFor, joinLines } from './line.js';
 
 /** A match of the rule, perhaps to be inverted. */
@@ -16,17 +16,6 @@ export interface Condition {
   readonly fragment: MatchFragment;
   readonly negated?: boolean;
 }
-
-/** A chain that is only jumped to, to be filled. */
-export interface NewChain {
-  readonly name: string;
-  fill(lines: readonly Line[]): void;
-}
-
-/**
- * @param part `do` for the action, the number of the stage (from 1) for what decides on it, `rest` for the rules behind.
- */
-export type MakeChain = (part: 'do' | 'rest' | number) => NewChain;
 
 export interface Woven {
   /** The lines that stand in the chain of the policy. */

@@ -3,8 +3,7 @@
 import type { LiveSocket } from '../kernel/live-sockets.js';
 import { type Address, formatAddress } from '../net/address.js';
 import { serviceName } from '../net/port.js';
-import type { Policy } from '../policy/ast.js';
-import type { PacketLine } from '../policy/packet-line.js';
+import type { PacketLine, Policy } from '../policy/ast.js';
 import { type Flow, type FlowTuple, isReplayable } from '../wire/conntrack-flows.js';
 import { PROTOCOL } from '../wire/packet.js';
 import type { LivingFlow } from './survival.js';

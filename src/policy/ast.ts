@@ -4,7 +4,6 @@
  */
 
 import type { Address, AddressRange, Family } from '../net/address.js';
-import type { PacketLine } from './packet-line.js';
 
 /** A place in a policy text; `line` and `column` count from 1. */
 export interface Position {
@@ -239,4 +238,22 @@ export interface Policy {
   readonly pftabled?: PftabledSection;
   readonly api?: ApiSection;
   readonly sections: ReadonlyMap<string, ReadonlyMap<string, SectionEntry>>;
+}
+
+/** A packet in one line, read. */
+export interface PacketLine {
+  readonly protocol: number;
+  /** An alias or a device; undefined: the host's own packet. */
+  readonly from?: string;
+  readonly source: Address;
+  readonly destination: Address;
+  readonly sourcePort?: number;
+  readonly destinationPort?: number;
+  readonly flags?: number;
+  readonly icmp?: { readonly type: number; readonly code: number };
+  readonly ttl?: number;
+  readonly tos?: number;
+  readonly payload: Uint8Array;
+  readonly mark?: number;
+  readonly uid?: number;
 }

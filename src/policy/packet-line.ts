@@ -5,6 +5,7 @@ import { type Address, parseAddress } from '../net/address.js';
 import { parsePort } from '../net/port.js';
 import { parseProtocol } from '../net/protocol.js';
 import { type Packet, PROTOCOL, TCP_FLAGS } from '../wire/packet.js';
+import type { PacketLine } from './ast.js';
 import { icmpNumbers } from './formats/icmp.js';
 
 export const lineGrammar = `PROTOCOL INTERFACE SOURCE[:PORT] > DESTINATION[:PORT] [FLAGS | MESSAGE] [OPTION VALUE]...
@@ -14,24 +15,6 @@ export const lineGrammar = `PROTOCOL INTERFACE SOURCE[:PORT] > DESTINATION[:PORT
   FLAGS        of tcp: syn (if left out), syn,ack, fin, rst, psh, ack, urg, ece, cwr, none
   MESSAGE      of icmp: echo-request (if left out), echo-reply, unreachable/port, 3/4 ...
   OPTION       ttl N, tos N, size BYTES (of the payload), data TEXT; of the host's own packets: mark N, uid N`;
-
-/** A line, read. */
-export interface PacketLine {
-  readonly protocol: number;
-  /** An alias or a device; undefined: the host's own packet. */
-  readonly from?: string;
-  readonly source: Address;
-  readonly destination: Address;
-  readonly sourcePort?: number;
-  readonly destinationPort?: number;
-  readonly flags?: number;
-  readonly icmp?: { readonly type: number; readonly code: number };
-  readonly ttl?: number;
-  readonly tos?: number;
-  readonly payload: Uint8Array;
-  readonly mark?: number;
-  readonly uid?: number;
-}
 
 /** A line that can't be read. `column` counts from 1. */
 export class LineError extends PosternError {

@@ -1,8 +1,7 @@
 /** A file of policy tests, read: packets, and what must become of them. */
 
 import type { AddressRange } from '../../net/address.js';
-import type { Position } from '../../policy/ast.js';
-import type { PacketLine } from '../../policy/packet-line.js';
+import type { PacketLine, Position } from '../../policy/ast.js';
 import type { HostModel } from '../host.js';
 import type { State, Verdict } from '../reading.js';
 

@@ -1,6 +1,7 @@
 /** A packet in one line, for flows that every policy must let through. */
 
-import { LineError, type PacketLine, parseLine } from '../packet-line.js';
+import type { PacketLine } from '../ast.js';
+import { LineError, parseLine } from '../packet-line.js';
 import { Misread } from '../scope.js';
 import type { Format } from '../types.js';
 
