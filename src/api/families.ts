@@ -1,6 +1,7 @@
 /** What the engine and the store count, as families of time series in base units. */
 
 import type { AccountSeries } from '../engine/accounts.js';
+import type { ConditionState } from '../engine/conditions.js';
 import type { EngineMetrics } from '../engine/engine.js';
 import type { TableSummary } from '../engine/tables.js';
 import type { MetricFamily } from '../services/service.js';
@@ -104,6 +105,11 @@ export function accountFamilies(series: readonly AccountSeries[]): MetricFamily[
       samples(({ bytes }) => bytes),
     ),
   ];
+}
+
+export function conditionFamilies(conditions: readonly ConditionState[]): MetricFamily[] {
+  const samples = conditions.map(({ name, on }) => ({ labels: { condition: name }, value: on ? 1 : 0 }));
+  return [gauge('postern_condition', '1 while the condition is on.', ['condition'], samples)];
 }
 
 export function storeFamilies(status: StoreStatus): MetricFamily[] {

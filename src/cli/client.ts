@@ -15,7 +15,7 @@ export const daemonOptions = {
 /** A reload of a large policy takes seconds; what takes longer than this hangs. */
 const longestIdleMs = 150_000;
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 export interface Daemon {
   readonly socket: string;

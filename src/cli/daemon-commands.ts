@@ -36,6 +36,11 @@ export const daemonCommands: Readonly<Record<string, CommandEntry>> = {
     summary: 'look at per-IP accounts',
     load: async () => (await import('./account.js')).account,
   },
+  condition: {
+    topic: 'Tables and accounts',
+    summary: 'look at and flip the switches of the policy',
+    load: async () => (await import('./condition.js')).condition,
+  },
   knock: {
     topic: 'Knocks',
     summary: 'knock at a host; look at and take back what knocks have opened',

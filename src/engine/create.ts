@@ -21,6 +21,7 @@ import { fromStore, takeFromStore } from './from-store.js';
 import { Gate } from './gate.js';
 import { InterfaceSets, type OpenLinks } from './interface-sets.js';
 import { LiveAccounts } from './live-accounts.js';
+import { LiveConditions } from './live-conditions.js';
 import { LiveKnocks } from './live-knocks.js';
 import { LivePolicy, type LivePolicyOptions } from './live-policy.js';
 import { LiveTables } from './live-tables.js';
@@ -66,6 +67,7 @@ class KernelEngine implements Engine {
   readonly tables: LiveTables;
   readonly accounts: LiveAccounts;
   readonly knocks: LiveKnocks;
+  readonly conditions: LiveConditions;
   readonly policy: LivePolicy;
   readonly #clock: Clock;
   readonly #committer: Committer;
@@ -120,6 +122,7 @@ class KernelEngine implements Engine {
     this.tables = new LiveTables({ tables, writer, reader: this.#reader, gate, clock, events });
     this.accounts = new LiveAccounts({ kernel, clock, gate, ...pick(options, 'seriesPerAccount') });
     this.knocks = new LiveKnocks({ kernel, committer: this.#committer, clock, gate, events, store });
+    this.conditions = new LiveConditions({ kernel, committer: this.#committer, gate, events, store });
     this.#interfaces = new InterfaceSets({
       kernel,
       committer: this.#committer,
@@ -131,7 +134,8 @@ class KernelEngine implements Engine {
       kernel,
       gate,
       tables: this.#policyTables,
-      contents: ({ manifest }, presence) => this.#interfaces.contents(manifest, presence),
+      contents: ({ manifest }, presence) =>
+        new Map([...this.#interfaces.contents(manifest, presence), ...this.conditions.contents(manifest, presence)]),
       reconcile: (table) => this.#reconcile(table),
       switched: (plan) => this.#switched(plan),
     });
@@ -227,6 +231,7 @@ class KernelEngine implements Engine {
       }
     }
     await this.knocks.restore();
+    await this.conditions.restore();
     return total;
   }
 
@@ -286,6 +291,7 @@ class KernelEngine implements Engine {
     this.accounts.switch(plan.accounts, plan.manifest);
     this.#interfaces.switch(plan.manifest);
     this.knocks.switch(plan);
+    this.conditions.switch(plan.manifest);
     void this.knocks.restore().catch((error: unknown) => this.#trouble(error));
     void this.#interfaces.update();
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
@@ -295,6 +301,7 @@ class KernelEngine implements Engine {
   async #settled(): Promise<void> {
     const origin = { kind: 'policy', id: this.policy.current?.source.file ?? '' } as const;
     const drafts = this.#policyTables.forget().map((table): Draft => ({ kind: 'flush', table: table.name, origin }));
+    drafts.push(...this.conditions.forget());
     if (drafts.length > 0) await this.#committer.commit(drafts, []);
   }
 

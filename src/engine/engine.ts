@@ -6,6 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Family } from '../net/address.js';
 import type { Accounts } from './accounts.js';
+import type { ConditionEvent, Conditions } from './conditions.js';
 import type { KnockEvent, Knocks } from './knocks.js';
 import type { PolicyControl, PolicyDiff } from './policy-control.js';
 import type { ChangeCount, Source, Tables } from './tables.js';
@@ -27,6 +28,7 @@ export interface EngineEvents {
   ];
   /** Somebody was let in by a knock, or is no longer. Those whose time runs out aren't told of. */
   knock: [KnockEvent];
+  condition: [ConditionEvent];
   /** At the start the kernel held entries that nobody knew of; `examples` are some of them. */
   unknown: [
     {
@@ -88,6 +90,7 @@ export interface Engine {
   readonly tables: Tables;
   readonly accounts: Accounts;
   readonly knocks: Knocks;
+  readonly conditions: Conditions;
   readonly policy: PolicyControl;
   readonly events: EventEmitter<EngineEvents>;
   metrics(): Promise<EngineMetrics>;

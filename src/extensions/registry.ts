@@ -4,6 +4,7 @@ import type { Vocabulary } from '../policy/vocabulary.js';
 import { account } from './account.js';
 import { chaos } from './chaos.js';
 import { checksum } from './checksum.js';
+import { condition } from './condition.js';
 import { delude } from './delude.js';
 import { dhcpmac } from './dhcpmac.js';
 import { echo } from './echo.js';
@@ -20,6 +21,7 @@ export const extensions: readonly Extension[] = [
   account,
   chaos,
   checksum,
+  condition,
   delude,
   dhcpmac,
   echo,

@@ -33,6 +33,8 @@ export interface SetRequest {
   readonly counter?: boolean;
   /** Contents that the policy owns. */
   readonly elements?: readonly Element[];
+  /** Contents of a set that is new, where whoever loads it knows of no others. */
+  readonly initial?: readonly Element[];
   /**
    * What its elements were made with besides type and flags (a rate, a count). Elements keep what they were made with, so
    * that a change needs a new set.

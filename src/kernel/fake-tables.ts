@@ -134,7 +134,7 @@ function loadedSet(table: Table, set: NftSet, before: FakeSet | undefined, load:
   }
   if (before !== undefined && set.elements === undefined) return before.reshaped(shape);
   const loaded = new FakeSet(shape, load.now);
-  for (const element of set.elements ?? load.contents.get(`${tableName(table)} ${set.name}`) ?? []) {
+  for (const element of set.elements ?? load.contents.get(`${tableName(table)} ${set.name}`) ?? set.initial ?? []) {
     const key = shape.types && encodeKey(shape.types, element.value);
     if (key !== undefined) loaded.add({ ...key, ...stateOf(element) });
   }

@@ -215,6 +215,8 @@ export interface NftSet {
   readonly comment?: string;
   /** Contents that the policy owns; they are rewritten by a load. Absent: contents are left alone. */
   readonly elements?: readonly Element[];
+  /** Contents of a set that is new, where whoever loads it knows of no others. */
+  readonly initial?: readonly Element[];
   readonly origin?: Origin;
 }
 

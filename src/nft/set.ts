@@ -8,7 +8,8 @@ import { count, duration, identifier, quotable, quoted, word } from './text.js';
 /** The lines of a set or map in a table block, contents included. */
 export function renderSet(set: NftSet): string[] {
   const kind = set.data === undefined ? 'set' : 'map';
-  const elements = set.elements === undefined || set.elements.length === 0 ? [] : renderElements(set, set.elements);
+  const contents = set.elements ?? set.initial ?? [];
+  const elements = contents.length === 0 ? [] : renderElements(set, contents);
   return [`${kind} ${identifier(set.name)} {`, ...definition(set).map(indent), ...elements.map(indent), '}'];
 }
 

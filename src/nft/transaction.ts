@@ -110,9 +110,9 @@ function isRewritten(table: Table, set: NftSet, { target, previous }: Reload): b
 
 /** The set with the contents that this load writes. */
 function filled(table: Table, set: NftSet, reload: Reload): NftSet {
-  const { elements, ...definition } = set;
+  const { elements, initial: usual, ...definition } = set;
   if (!isPresent(table, set, reload)) {
-    const initial = elements ?? reload.contents?.get(path(table, set.name));
+    const initial = elements ?? reload.contents?.get(path(table, set.name)) ?? usual;
     return initial === undefined ? set : { ...set, elements: initial };
   }
   return isRewritten(table, set, reload) ? set : definition;

@@ -45,9 +45,9 @@ export async function liveElements(
       continue;
     }
     const elements = carriedElements(set, await lookUp(kernel, index, set, packets, devices));
-    if (elements.length === 0) continue;
+    // Empty, too: the plan may have contents that a new set begins with.
     contents.set(setPath(plan.manifest, set), elements);
-    copied.push(`${elements.length} of the elements of ${set.name}`);
+    if (elements.length > 0) copied.push(`${elements.length} of the elements of ${set.name}`);
   }
   return { contents, copied, caveats };
 }

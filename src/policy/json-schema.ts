@@ -4,7 +4,7 @@
  */
 
 import { baseChains, newName } from './formats/names.js';
-import { keywordsOf } from './keywords.js';
+import { keywordsOf, shapesOf } from './keywords.js';
 import { closed, oneOrMore, reference, SchemaWriter } from './schema-writer.js';
 import * as sections from './sections/schemas.js';
 import { type JsonSchema, Value } from './types.js';
@@ -63,7 +63,8 @@ function rule(inNat: boolean, lexicon: Lexicon, writer: SchemaWriter): JsonSchem
     const negation = { type: 'string', pattern: '^not +\\S' };
     const words = matches.map(({ name, description, schema, negatable }) => {
       const written = writer.write(schema);
-      return [name, { ...(negatable ? { anyOf: [written, negation] } : written), description }];
+      const negations = shapesOf(schema).includes('map') ? [negation, closed({ not: written }, ['not'])] : [negation];
+      return [name, { ...(negatable ? { anyOf: [written, ...negations] } : written), description }];
     });
     const properties: Record<string, JsonSchema> = {
       ...Object.fromEntries(words),

@@ -80,7 +80,7 @@ export class RuleReader {
   #match({ key, value }: Entry): Match | undefined {
     const word = this.lexicon.matches.get(key.value);
     if (word === undefined) return undefined;
-    const excluded = word.negatable && value.kind === 'text' ? value.negated() : undefined;
+    const excluded = word.negatable ? negated(value) : undefined;
     const read = this.reader.read(word.schema, excluded ?? value, key.value);
     return read === undefined ? undefined : word.build(read, { at: key.at, negated: excluded !== undefined });
   }
@@ -175,6 +175,14 @@ export class RuleReader {
     const hint = matches.has(word.value) ? 'it is a key of the rule' : didYouMean(word.value, actions.keys());
     this.reader.report(word, new Misread(`"${word.value}" is no action`, hint));
   }
+}
+
+/** `not X`, and `{ not: { … } }` of a word that takes a map. */
+function negated(value: Node): Node | undefined {
+  if (value.kind === 'text') return value.negated();
+  if (value.kind !== 'map' || value.entries.length !== 1) return undefined;
+  const [only] = value.entries;
+  return only?.key.value === 'not' ? only.value : undefined;
 }
 
 function entryOf(map: Mapping, name: string): Entry | undefined {

@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createEngine } from '../../src/engine/create.js';
 import { PosternError } from '../../src/errors.js';
-import { type FakeKernel, fakeKernel } from '../../src/kernel/fake.js';
 import { parsePrefix } from '../../src/net/prefix.js';
-import { memoryDisk } from '../../src/store/memory-disk.js';
-import { openStore } from '../../src/store/open.js';
-import type { StoreClock } from '../../src/store/system-clock.js';
-import { FakeClock } from './fake-clock.js';
-import { type Bench, compile, entries, entry, source, words } from './fixture.js';
+import { entries, entry, source, words } from './fixture.js';
 import { elementsOf } from './kernel-content.js';
+import { storeBench } from './store-bench.js';
 
 const policy = `
 version: 1
@@ -23,43 +18,8 @@ chains:
       - { from: <office>, do: accept }
 `;
 
-interface StoreBench extends Pick<Bench, 'engine' | 'kernel' | 'clock'> {
-  /** Ends the daemon and starts it anew, on the same kernel or after a reboot. */
-  again(what: 'restart' | 'reboot'): Promise<void>;
-}
-
-/** An engine with a store on a disk that outlives both. */
-async function storeBench(): Promise<StoreBench> {
-  const [disk, clock] = [memoryDisk(), new FakeClock()];
-  const storeClock: StoreClock = {
-    wallMs: () => clock.wall(),
-    steadyMs: () => clock.steady(),
-    reading: () => ({ bootId: 'boot', wallMs: clock.wall(), uptimeMs: clock.steady() }),
-  };
-  const booted = () => fakeKernel({ now: () => clock.steady() });
-  const open = async (kernel: FakeKernel) => {
-    const store = await openStore({ disk, node: 'fw1', clock: storeClock });
-    const readPolicy = async () => ({ file: 'policy.yaml', text: policy });
-    const engine = createEngine({ kernel, compile, readPolicy, clock, store });
-    await engine.start();
-    return { store, engine, kernel };
-  };
-  let { store, ...parts } = await open(booted());
-  const made: StoreBench = {
-    ...parts,
-    clock,
-    async again(what) {
-      await made.engine.stop();
-      await store.close();
-      ({ store, ...parts } = await open(what === 'reboot' ? booted() : made.kernel.reopened()));
-      Object.assign(made, parts);
-    },
-  };
-  return made;
-}
-
 test('after a reboot every live entry is back, as it was and with its remaining time', async () => {
-  const made = await storeBench();
+  const made = await storeBench(policy);
   await made.engine.tables.add(
     'ban',
     [
@@ -82,7 +42,7 @@ test('after a reboot every live entry is back, as it was and with its remaining 
 });
 
 test('a restart beside a kernel that went on changes nothing in it', async () => {
-  const made = await storeBench();
+  const made = await storeBench(policy);
   await made.engine.tables.add('ban', entries('203.0.113.1', '198.51.100.0/24', 'not 198.51.100.9'), source);
   const elements = await elementsOf(made.kernel, made.engine, 'ban');
   await made.again('restart');
@@ -91,7 +51,7 @@ test('a restart beside a kernel that went on changes nothing in it', async () =>
 });
 
 test('what the kernel refused is not on disk either, and what was acknowledged is', async () => {
-  const made = await storeBench();
+  const made = await storeBench(policy);
   made.kernel.failNext(new PosternError('kernel', 'no memory'));
   await assert.rejects(made.engine.tables.add('ban', entries('203.0.113.1'), source), /no memory/);
   await made.engine.tables.add('ban', entries('203.0.113.2'), source);
@@ -104,7 +64,7 @@ test('what the kernel refused is not on disk either, and what was acknowledged i
 });
 
 test('entries of a table that left the policy do not come back with it', async () => {
-  const made = await storeBench();
+  const made = await storeBench(policy);
   await made.engine.tables.add('ban', entries('203.0.113.1'), source);
   const without = policy
     .replace('  ban: { timeout: 1h, size: 10000 }\n', '')
@@ -117,7 +77,7 @@ test('entries of a table that left the policy do not come back with it', async (
 });
 
 test('a flush and a replacement are on disk', async () => {
-  const made = await storeBench();
+  const made = await storeBench(policy);
   await made.engine.tables.add('ban', entries('203.0.113.1', '203.0.113.2'), source);
   await made.engine.tables.replace('ban', entries('203.0.113.2', '203.0.113.3'), source);
   await made.engine.tables.add('office', entries('203.0.113.4'), source);

@@ -2,6 +2,7 @@
 
 import type { Routes } from '../api.js';
 import { accountRoutes } from './accounts.js';
+import { conditionRoutes } from './conditions.js';
 import { entryRoutes } from './entries.js';
 import { eventRoutes } from './events.js';
 import { knockRoutes } from './knocks.js';
@@ -21,6 +22,7 @@ export const allRoutes: readonly Routes[] = [
   entryRoutes,
   accountRoutes,
   knockRoutes,
+  conditionRoutes,
   rateRoutes,
   policyRoutes,
   whyRoutes,

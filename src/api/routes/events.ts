@@ -16,7 +16,14 @@ const maxWaitingBytes = 256 * 1024;
 /** A comment line this often tells a reader (and what stands between) that the connection lives. */
 const keepAliveMs = 15_000;
 
-const kinds = ['table', 'knock', 'policy', 'drift', 'trouble'] as const satisfies readonly (keyof EngineEvents)[];
+const kinds = [
+  'table',
+  'knock',
+  'condition',
+  'policy',
+  'drift',
+  'trouble',
+] as const satisfies readonly (keyof EngineEvents)[];
 
 export function eventRoutes(api: Api, { engine }: ApiParts): void {
   const streams = new LongStreams(api, maxReaders);
@@ -49,7 +56,7 @@ export function eventRoutes(api: Api, { engine }: ApiParts): void {
     {
       schema: {
         tags: ['status'],
-        summary: 'What happens, as server-sent events: table, knock, policy, drift, trouble',
+        summary: 'What happens, as server-sent events: table, knock, condition, policy, drift, trouble',
         description: 'A reader that is too slow gets an event `lost` with the number of events that it missed.',
         response: { 200: eventsResponse },
       },

@@ -30,6 +30,15 @@ export function logEvents({ events }: Engine, log: Log, now: () => number): void
     log.info(`knock ${knock}: ${what} ${address} by ${by}${when}`, { knock, address, by, until });
   });
 
+  events.on('condition', ({ condition, on, source }) => {
+    const state = on ? 'on' : 'off';
+    log.info(`condition ${condition}: ${state}, by ${source.kind} ${source.id}`, {
+      condition,
+      on,
+      source: source.kind,
+    });
+  });
+
   events.on('policy', (event) => log.info(policyText(event)));
 
   events.on('drift', ({ what, detail, repairMs }) => {

@@ -1,0 +1,132 @@
+/** Conditions of the policy: the kernel's sets say how they stand, and the store keeps what was set, for the next boot. */
+
+import type { EventEmitter } from 'node:events';
+import type { Manifest } from '../compiler/plan.js';
+import { PosternError } from '../errors.js';
+import { conditionName, conditionState } from '../extensions/condition-names.js';
+import type { ElementChange, Kernel, SetIndex } from '../kernel/kernel.js';
+import { encodeKey } from '../nft/key.js';
+import type { Element } from '../nft/model.js';
+import type { Presence } from '../nft/presence.js';
+import type { Contents } from '../nft/transaction.js';
+import type { Committer } from '../store/committer.js';
+import type { Draft, Store } from '../store/store.js';
+import type { ConditionState, Conditions } from './conditions.js';
+import type { EngineEvents } from './engine.js';
+import type { Gate } from './gate.js';
+import { setNames } from './policy-tables.js';
+import type { Source } from './tables.js';
+
+export interface LiveConditionsOptions {
+  readonly kernel: Pick<Kernel, 'dump'>;
+  readonly committer: Committer;
+  readonly gate: Gate;
+  readonly events: EventEmitter<EngineEvents>;
+  /** Absent: what was set ends with the kernel's sets. */
+  readonly store: Store | undefined;
+}
+
+const families = ['ipv4', 'ipv6'] as const;
+const keys = families.map((family) => encodeKey(['nf_proto'], family)!);
+
+export class LiveConditions implements Conditions {
+  #sets: ReadonlyMap<string, SetIndex> = new Map();
+  /** Without a store, in its place. */
+  readonly #memory = new Map<string, boolean>();
+
+  constructor(private readonly options: LiveConditionsOptions) {}
+
+  /** From now on the manifest's indexes hold. */
+  switch(manifest: Pick<Manifest, 'sets'>): void {
+    this.#sets = conditionSets(manifest);
+  }
+
+  /** What was set, for sets that aren't in the kernel yet; the policy says how the others stand. */
+  contents(manifest: Pick<Manifest, 'sets' | 'tables'>, presence: Presence): Contents {
+    const paths = setNames(manifest);
+    const contents = new Map<string, readonly Element[]>();
+    for (const [name, set] of conditionSets(manifest)) {
+      const on = this.#kept(name);
+      if (on === undefined || presence.sets.has(paths[set]!)) continue;
+      contents.set(paths[set]!, on ? families.map((value) => ({ value })) : []);
+    }
+    return contents;
+  }
+
+  names(): readonly string[] {
+    return [...this.#sets.keys()];
+  }
+
+  list(): Promise<ConditionState[]> {
+    return this.options.gate.pass(() => this.#list());
+  }
+
+  async set(states: ReadonlyMap<string, boolean>, source: Source): Promise<readonly string[]> {
+    const changed = await this.options.gate.pass(async () => {
+      for (const name of states.keys()) this.#known(name);
+      const before = new Map((await this.#list()).map(({ name, on }) => [name, on]));
+      const drafts = [...states].map(
+        ([key, value]): Draft => ({ kind: 'value', space: 'condition', key, value, origin: source }),
+      );
+      await this.options.committer.commit(
+        drafts,
+        [...states].flatMap(([name, on]) => this.#changes(name, on)),
+      );
+      if (this.options.store === undefined) for (const [name, on] of states) this.#memory.set(name, on);
+      return [...states].filter(([name, on]) => before.get(name) !== on);
+    });
+    for (const [name, on] of changed) this.options.events.emit('condition', { condition: name, on, source });
+    return changed.map(([name]) => name);
+  }
+
+  /** Gives the kernel back what was set, after others changed its sets. */
+  async restore(): Promise<void> {
+    await this.options.gate.pass(async () => {
+      const wrong = (await this.#list()).filter(({ name, on }) => (this.#kept(name) ?? on) !== on);
+      const changes = wrong.flatMap(({ name, on }) => this.#changes(name, !on));
+      if (changes.length > 0) await this.options.committer.commit([], changes);
+    });
+  }
+
+  /** For the store: what is kept of conditions that left the policy. */
+  forget(): Draft[] {
+    const kept = [...(this.options.store?.values('condition') ?? this.#memory)].map(([name]) => name);
+    const gone = kept.filter((name) => !this.#sets.has(name));
+    for (const name of gone) this.#memory.delete(name);
+    return gone.map((key): Draft => ({ kind: 'value', space: 'condition', key }));
+  }
+
+  #list(): Promise<ConditionState[]> {
+    const { kernel } = this.options;
+    return Promise.all([...this.#sets].map(async ([name, set]) => ({ name, on: (await kernel.dump(set)).length > 0 })));
+  }
+
+  #changes(name: string, on: boolean): ElementChange[] {
+    const set = this.#known(name);
+    return on ? keys.map((key) => ({ op: 'add', set, ...key })) : [{ op: 'flush', set }];
+  }
+
+  #kept(name: string): boolean | undefined {
+    const { store } = this.options;
+    if (store === undefined) return this.#memory.get(name);
+    return store.value('condition', name)?.value as boolean | undefined;
+  }
+
+  #known(name: string): SetIndex {
+    const set = this.#sets.get(name);
+    if (set !== undefined) return set;
+    const known = this.names();
+    const hint = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;
+    throw new PosternError('not-found', `no condition '${name}' in the policy; ${hint}`);
+  }
+}
+
+function conditionSets({ sets }: Pick<Manifest, 'sets'>): Map<string, SetIndex> {
+  return new Map(
+    sets.flatMap(({ role }, set): [string, SetIndex][] =>
+      role.kind === 'extension' && role.extension === conditionName && role.purpose === conditionState
+        ? [[role.name, set]]
+        : [],
+    ),
+  );
+}
