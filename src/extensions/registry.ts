@@ -10,6 +10,8 @@ import { dhcpmac } from './dhcpmac.js';
 import { echo } from './echo.js';
 import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from './extension.js';
 import { ipmark } from './ipmark.js';
+import { ipv4options } from './ipv4options.js';
+import { length } from './length.js';
 import { pknock } from './pknock.js';
 import { rawdnat, rawsnat } from './raw-nat.js';
 import { steal } from './steal.js';
@@ -26,6 +28,8 @@ export const extensions: readonly Extension[] = [
   dhcpmac,
   echo,
   ipmark,
+  ipv4options,
+  length,
   pknock,
   rawdnat,
   rawsnat,
