@@ -12,6 +12,7 @@ import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from '
 import { ipmark } from './ipmark.js';
 import { ipv4options } from './ipv4options.js';
 import { length } from './length.js';
+import { logmark } from './logmark.js';
 import { pknock } from './pknock.js';
 import { rawdnat, rawsnat } from './raw-nat.js';
 import { steal } from './steal.js';
@@ -30,6 +31,7 @@ export const extensions: readonly Extension[] = [
   ipmark,
   ipv4options,
   length,
+  logmark,
   pknock,
   rawdnat,
   rawsnat,

@@ -15,8 +15,12 @@ export interface PacketCopies {
    * @throws PosternError `conflict` when the group has a listener, `system`
    */
   listen(group: number, copyBytes: number, take: (copy: PacketCopy) => void): Promise<() => Promise<void>>;
-  /** Runs a duty in the worker until the answered function is called. @throws PosternError as `listen` */
-  run(duty: DutySpec): Promise<() => Promise<void>>;
+  /**
+   * Runs a duty in the worker until the answered function is called.
+   * @param take gets what the duty has to say
+   * @throws PosternError as `listen`
+   */
+  run(duty: DutySpec, take?: (event: unknown) => void): Promise<() => Promise<void>>;
   /** What a duty that runs has counted. */
   counters(duty: string): PacketCounters | undefined;
 }
@@ -27,7 +31,7 @@ export interface OwnedPacketCopies extends PacketCopies {
 
 interface Listener {
   readonly duty: DutySpec;
-  readonly take: (copy: PacketCopy) => void;
+  readonly take: (event: unknown) => void;
 }
 
 const module = new URL('./duties/copy.js', import.meta.url).href;
@@ -44,7 +48,7 @@ export function packetCopies(
   const bring = (): Promise<void> => {
     const done = turn.then(async () => {
       packets ??= open({
-        event: (duty, event) => listeners.get(duty)?.take(event as PacketCopy),
+        event: (duty, event) => listeners.get(duty)?.take(event),
         ...(died !== undefined && { died }),
       });
       await packets.setDuties([...listeners.values()].map(({ duty }) => duty));
@@ -74,9 +78,12 @@ export function packetCopies(
   return {
     listen(group, copyBytes, take) {
       const name = `copies of group ${group}`;
-      return start({ duty: { name, group, module, spec: undefined, copyBytes }, take });
+      return start({
+        duty: { name, group, module, spec: undefined, copyBytes },
+        take: (event) => take(event as PacketCopy),
+      });
     },
-    run: (duty) => start({ duty, take: () => {} }),
+    run: (duty, take = () => {}) => start({ duty, take }),
     counters: (duty) => packets?.counters().get(duty),
     async close() {
       await turn;

@@ -8,10 +8,10 @@
  * | entry | 3 STATUS | u32: 2 seen reply, 4 assured, 8 confirmed, … |
  * | entry | 4 PROTOINFO | nested: 1 TCP {1 STATE u8, 4 FLAGS_ORIGINAL, 5 FLAGS_REPLY: {flags u8, mask u8}} |
  * | entry | 6 NAT_SRC, 13 NAT_DST | nested: 1 v4 first, 2 v4 last, 3 PROTO {1 first port, 2 last port}, 4 v6 first, 5 v6 last |
- * | entry | 7 TIMEOUT, 8 MARK | u32 |
+ * | entry | 7 TIMEOUT, 8 MARK, 12 ID | u32 |
  * | entry | 18 ZONE | u16 |
  * | tuple | 1 IP | nested: 1 v4 source, 2 v4 destination, 3 v6 source, 4 v6 destination |
- * | tuple | 2 PROTO | nested: 1 NUM u8, 2 SRC_PORT u16, 3 DST_PORT u16 |
+ * | tuple | 2 PROTO | nested: 1 NUM u8, 2 SRC_PORT u16, 3 DST_PORT u16; of ICMP 4 ID u16, 5 TYPE u8, 6 CODE u8; of ICMPv6 7, 8, 9 |
  */
 
 import { type Address, addressBytes, addressFromBytes, compareAddresses } from '../net/address.js';
@@ -30,12 +30,15 @@ const ENTRY = {
   NAT_SRC: 6,
   TIMEOUT: 7,
   MARK: 8,
+  ID: 12,
   NAT_DST: 13,
   ZONE: 18,
 } as const;
 const TUPLE = { IP: 1, PROTO: 2 } as const;
 const IP = { V4_SOURCE: 1, V4_DESTINATION: 2, V6_SOURCE: 3, V6_DESTINATION: 4 } as const;
 const PROTO = { NUMBER: 1, SOURCE_PORT: 2, DESTINATION_PORT: 3 } as const;
+const PROTO_ICMP = { ID: 4, TYPE: 5, CODE: 6 } as const;
+const PROTO_ICMPV6 = { ID: 7, TYPE: 8, CODE: 9 } as const;
 const NAT = { V4_FIRST: 1, V4_LAST: 2, PROTO: 3, V6_FIRST: 4, V6_LAST: 5 } as const;
 const NAT_PORT = { FIRST: 1, LAST: 2 } as const;
 const TCP = { INFO: 1, STATE: 1, FLAGS_ORIGINAL: 4, FLAGS_REPLY: 5, ESTABLISHED: 3 } as const;
@@ -51,6 +54,8 @@ export interface FlowTuple {
   /** 0 where the protocol has none. */
   readonly sourcePort: number;
   readonly destinationPort: number;
+  /** Of ICMP, which has no ports; for a lookup. */
+  readonly icmp?: { readonly id: number; readonly type: number; readonly code: number };
 }
 
 /** A connection that was answered. `reply` is the original turned round, unless addresses are translated. */
@@ -131,8 +136,15 @@ function writeTuple(writer: MessageWriter, type: number, protocol: number, tuple
   writer.close(ip);
   const proto = writer.open(TUPLE.PROTO);
   writer.u8(PROTO.NUMBER, protocol);
-  writer.u16(PROTO.SOURCE_PORT, tuple.sourcePort);
-  writer.u16(PROTO.DESTINATION_PORT, tuple.destinationPort);
+  if (tuple.icmp === undefined) {
+    writer.u16(PROTO.SOURCE_PORT, tuple.sourcePort);
+    writer.u16(PROTO.DESTINATION_PORT, tuple.destinationPort);
+  } else {
+    const part = protocol === PROTOCOL.ICMP ? PROTO_ICMP : PROTO_ICMPV6;
+    writer.u16(part.ID, tuple.icmp.id);
+    writer.u8(part.TYPE, tuple.icmp.type);
+    writer.u8(part.CODE, tuple.icmp.code);
+  }
   writer.close(proto);
   writer.close(at);
 }
@@ -167,6 +179,43 @@ export function readFlow(body: Buffer): Flow {
     ...(zone?.length === 2 && { zone: zone.readUInt16BE(0) }),
     ...(timeout !== undefined && { timeoutS: readU32be(timeout) }),
     ...(status !== undefined && (readU32be(status) & STATUS_ASSURED) !== 0 && { assured: true }),
+  };
+}
+
+/** What an entry is in at the moment. */
+export interface FlowState {
+  /** What conntrack calls it; not 0. */
+  readonly id: number;
+  readonly mark: number;
+  /** Bits of `FLOW_STATUS`. */
+  readonly status: number;
+  /** Until it ends without further packets; absent for an entry that doesn't. */
+  readonly lifetimeS?: number;
+}
+
+/** Bits of an entry's status (linux/netfilter/nf_conntrack_common.h). */
+export const FLOW_STATUS = {
+  EXPECTED: 1,
+  SEEN_REPLY: 2,
+  ASSURED: 4,
+  CONFIRMED: 8,
+  SNAT: 0x10,
+  DNAT: 0x20,
+} as const;
+
+/** The state in the body of one entry. @throws PosternError `kernel` when it is malformed. */
+export function readFlowState(body: Buffer): FlowState {
+  const entry = attributeMap(body, readNfgenmsg(body).attributesAt);
+  const number = (type: number): number | undefined => {
+    const value = entry.get(type);
+    return value && readU32be(value);
+  };
+  const lifetimeS = number(ENTRY.TIMEOUT);
+  return {
+    id: number(ENTRY.ID) ?? 0,
+    mark: number(ENTRY.MARK) ?? 0,
+    status: number(ENTRY.STATUS) ?? 0,
+    ...(lifetimeS !== undefined && { lifetimeS }),
   };
 }
 

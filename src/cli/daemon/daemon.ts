@@ -10,6 +10,7 @@ import { enterNamespace } from '../../kernel/netns.js';
 import { packetCopies } from '../../kernel/packet-copies.js';
 import { openPackets } from '../../kernel/packets.js';
 import { knock } from '../../services/knock/service.js';
+import { logmark } from '../../services/logmark/service.js';
 import { pftabled } from '../../services/pftabled/service.js';
 import { responder } from '../../services/responder/service.js';
 import type { Log, ServiceKind } from '../../services/service.js';
@@ -25,7 +26,7 @@ import { Services } from './services.js';
 import { lockState } from './state-folder.js';
 
 /** What a policy can ask the daemon for. A new service is one entry here. */
-const serviceKinds = [pftabled, knock, sysrq, responder] as readonly ServiceKind[];
+const serviceKinds = [pftabled, knock, sysrq, responder, logmark] as readonly ServiceKind[];
 
 export interface DaemonOptions {
   readonly policyFile: string;

@@ -1,0 +1,94 @@
+/** Writes the lines of `logmark`: runs while a rule of the policy logs marks. */
+
+import { asPosternError, PosternError } from '../../errors.js';
+import { type LogmarkTarget, logmarkBytes, logmarkDuty } from '../../extensions/logmark.js';
+import { FlowLookup } from '../../kernel/flow-lookup.js';
+import type { Policy } from '../../policy/ast.js';
+import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
+import type { MarkedCopy } from './duty.js';
+import { recordOf } from './record.js';
+import { openSink, type Sink } from './sinks.js';
+
+export const logmark: ServiceKind<LogmarkTarget> = {
+  name: logmarkDuty,
+  section: (policy) => (logsMarks(policy) ? targetOf(policy) : undefined),
+  create: (to, context) => new LogmarkService(to, context),
+};
+
+const logsMarks = ({ chains }: Policy): boolean =>
+  [...chains.values()].some(({ rules }) =>
+    rules.some(({ actions }) => actions.some((one) => one.action === 'extension' && one.name === logmarkDuty)),
+  );
+
+const targetOf = ({ sections }: Policy): LogmarkTarget =>
+  (sections.get(logmarkDuty)?.get(logmarkDuty)?.spec as { readonly to: LogmarkTarget } | undefined)?.to ?? 'syslog';
+
+class LogmarkService implements Service {
+  readonly #counts = { written: 0, dropped: 0 };
+  #sink: Sink | undefined;
+  #flows: FlowLookup | undefined;
+  #stop: (() => Promise<void>) | undefined;
+
+  constructor(
+    readonly to: LogmarkTarget,
+    readonly context: ServiceContext,
+  ) {}
+
+  async start(): Promise<void> {
+    const { engine, copies, log } = this.context;
+    const duty = engine.policy.current?.plan.duties.find(({ kind }) => kind === logmarkDuty);
+    if (duty?.nflogGroup === undefined) return;
+    if (copies === undefined)
+      throw new PosternError('unsupported', 'logmark needs copies of packets, which are off here');
+    this.#sink = openSink(this.to, (message) => log.error(message));
+    this.#flows = new FlowLookup();
+    this.#stop = await copies.run(
+      {
+        name: logmarkDuty,
+        group: duty.nflogGroup,
+        module: new URL('./duty.js', import.meta.url).href,
+        spec: {},
+        copyBytes: logmarkBytes,
+      },
+      (event) => this.#take(event as MarkedCopy),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#stop?.();
+    this.#flows?.close();
+    await this.#sink?.close();
+  }
+
+  status(): string {
+    return `lines to ${typeof this.to === 'string' ? this.to : this.to.file}`;
+  }
+
+  metrics(): readonly MetricFamily[] {
+    const { written, dropped } = this.#counts;
+    const missed = this.context.copies?.counters(logmarkDuty);
+    const lost = (missed?.lost ?? 0) + (missed?.eventsDropped ?? 0) + dropped;
+    const family = (name: string, help: string, value: number): MetricFamily => ({
+      name,
+      help,
+      type: 'counter',
+      labels: [],
+      samples: [{ labels: {}, value }],
+    });
+    return [
+      family('postern_logmark_lines_total', 'Lines that LOGMARK wrote.', written),
+      family('postern_logmark_lost_total', 'Packets of LOGMARK that there is no line of.', lost),
+    ];
+  }
+
+  #take(copy: MarkedCopy): void {
+    try {
+      const record = recordOf(copy, (protocol, tuple) => this.#flows?.find(protocol, tuple));
+      const isWritten = record !== undefined && this.#sink?.write(record, this.context.now()) === true;
+      this.#counts[isWritten ? 'written' : 'dropped'] += 1;
+    } catch (error) {
+      this.#counts.dropped += 1;
+      this.context.log.error(`logmark: conntrack can't be asked: ${asPosternError(error).message}`);
+    }
+  }
+}
