@@ -4,8 +4,22 @@
  */
 
 import { type Static, Type } from 'typebox';
-import { and, ct, jump, log, match, matchAny, returnVerdict } from '../nft/build.js';
-import type { Statement } from '../nft/model.js';
+import {
+  and,
+  concat,
+  ct,
+  goto,
+  jump,
+  log,
+  lookup,
+  mangle,
+  match,
+  matchAny,
+  meta,
+  returnVerdict,
+  updateMap,
+} from '../nft/build.js';
+import type { Expression, Statement, Verdict } from '../nft/model.js';
 import { path } from '../policy/formats/values.js';
 import { Misread } from '../policy/scope.js';
 import { type Format, Value } from '../policy/types.js';
@@ -13,7 +27,7 @@ import { actionWord, type Extension, sectionWord } from './extension.js';
 import { type ActionFragment, does, type Line } from './fragment.js';
 import type { IptablesOption, IptablesReading } from './iptables.js';
 import type { LogmarkDirection, LogmarkState } from './models/logmark.js';
-import type { Site } from './site.js';
+import type { SetRequest, Site } from './site.js';
 
 /** The kind of the duty, and the owner of its group. */
 export const logmarkDuty = 'logmark';
@@ -40,12 +54,13 @@ const prefix: Format<string> = {
 
 const actionSchema = Type.Object({
   prefix: Type.Optional(Value(prefix)),
-  level: Type.Integer({
-    minimum: 0,
-    maximum: 7,
-    default: usualLevel,
-    description: 'How urgent, as syslog counts: 0 emergency … 4 warning … 7 debug.',
-  }),
+  level: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 7,
+      description: 'How urgent, as syslog counts: 0 emergency … 4 warning (if not given) … 7 debug.',
+    }),
+  ),
 });
 
 const sectionSchema = Type.Object({
@@ -87,9 +102,9 @@ export const logmark: Extension = {
     standing: 'differs',
     how: [
       'the daemon writes the line, to syslog (facility user), to standard output as JSON, or to a file; the original writes to the log of the kernel, on new kernels in pieces and without its level',
-      'mark, translation and lifetime of the connection are read a moment later; a connection of which the first packet is dropped is gone by then, and shown as none',
+      'ASSURED, SNAT, DNAT and lifetime are read from conntrack a moment later: of a connection that is over by then they are missing',
       'ct= is the number that conntrack gives the connection, instead of an address in the kernel',
-      'secmark and classify are always 0; in postrouting iif is 0: the kernel hands none of them out',
+      'secmark and classify are always 0: the kernel does not hand them out',
       'conntrack is on in a policy that logs marks; the original works without it',
       'a prefix has up to 29 characters, as the manual says; the original takes 14',
     ],
@@ -104,33 +119,74 @@ function readOptions(options: ReadonlyMap<string, IptablesOption>): IptablesRead
   return { action: Object.keys(spec).length === 0 ? 'logmark' : { logmark: spec } };
 }
 
-function logging({ prefix: text = '', level }: Static<typeof actionSchema>, site: Site): ActionFragment {
+function logging({ prefix: text = '', level = usualLevel }: Static<typeof actionSchema>, site: Site): ActionFragment {
   const group = site.nflogGroup(logmarkDuty);
   site.duty({ kind: logmarkDuty, name: logmarkDuty, nflogGroup: group, spec: {} });
   const number = site.numberOf('logmark', `${level} ${text}`);
-  const copy = (state: LogmarkState, direction: LogmarkDirection, confirmed: boolean): Statement =>
-    log({ prefix: `${level} ${state} ${direction} ${confirmed ? 1 : 0} ${text}`, group, snaplen: logmarkBytes });
-  site.note('the daemon writes the line, from a copy of the header and what conntrack knows of it');
-  return does(jump(site.sharedChain(`logmark_${number}`, linesOf(copy))));
+  const copy = (what: string): Statement => log({ prefix: what, group, snaplen: logmarkBytes });
+  const marks = site.sharedChain('logmark_connection', connectionLines(copy, site));
+  const said: Said = (state, direction, confirmed) =>
+    copy(`${level} ${state} ${direction} ${confirmed ? 1 : 0} ${text}`);
+  site.note('the daemon writes the line, from copies of the header: one for each mark');
+  return does(jump(site.sharedChain(`logmark_${number}`, linesOf(said, goto(marks)))));
 }
 
-type Copy = (state: LogmarkState, direction: LogmarkDirection, confirmed: boolean) => Statement;
+type Said = (state: LogmarkState, direction: LogmarkDirection, confirmed: boolean) => Statement;
 
 /** One copy of every packet, in the line that fits its connection. */
-function linesOf(copy: Copy): Line[] {
+function linesOf(said: Said, connection: Verdict): Line[] {
   const isOriginal = match(ct('direction'), 'original');
   const isUnconfirmed = match(and(ct('status'), 'confirmed'), 0);
-  const line = (...statements: readonly Statement[]): Line => ({ statements: [...statements, returnVerdict] });
+  const line = (...statements: readonly Statement[]): Line => ({ statements });
   const inState = (...states: readonly string[]): Statement => matchAny(ct('state'), states);
   return [
-    line(inState('invalid', 'untracked'), copy('INVALID', 'ORIGINAL', false)),
-    line(inState('established'), isOriginal, copy('ESTABLISHED', 'ORIGINAL', true)),
-    line(inState('established'), copy('ESTABLISHED', 'REPLY', true)),
-    line(inState('new'), isUnconfirmed, copy('NEW', 'ORIGINAL', false)),
-    line(inState('new'), copy('NEW', 'ORIGINAL', true)),
-    line(isUnconfirmed, copy('RELATED', 'ORIGINAL', false)),
-    line(isOriginal, copy('RELATED', 'ORIGINAL', true)),
-    line(copy('RELATED', 'REPLY', true)),
+    line(inState('invalid', 'untracked'), said('INVALID', 'ORIGINAL', false), returnVerdict),
+    line(inState('established'), isOriginal, said('ESTABLISHED', 'ORIGINAL', true), connection),
+    line(inState('established'), said('ESTABLISHED', 'REPLY', true), connection),
+    line(inState('new'), isUnconfirmed, said('NEW', 'ORIGINAL', false), connection),
+    line(inState('new'), said('NEW', 'ORIGINAL', true), connection),
+    line(isUnconfirmed, said('RELATED', 'ORIGINAL', false), connection),
+    line(isOriginal, said('RELATED', 'ORIGINAL', true), connection),
+    line(said('RELATED', 'REPLY', true), connection),
+  ];
+}
+
+/** Prefixes of the copies whose mark is not the packet's, but the mark of its connection or the number of that. */
+export const connectionMark = 'connection mark';
+export const connectionNumber = 'connection number';
+
+/** Packets of one connection that are in this chain at the same time, on different processors, keep their marks apart. */
+const place: readonly Expression[] = [ct('id'), meta('cpu')];
+
+/**
+ * A copy tells one mark, that of the packet. So for a moment the packet has the mark of its connection, then the number of
+ * it, while its own is kept in a map. Where the map has no place, these copies aren't made.
+ */
+function connectionLines(copy: (what: string) => Statement, site: Site): Line[] {
+  const request: SetRequest = {
+    role: { kind: 'extension', extension: logmarkDuty, name: logmarkDuty, purpose: 'marks' },
+    key: { typeof: place, of: ['mark', 'mark'] },
+    data: { typeof: [meta('mark')], of: ['mark'] },
+    flags: ['dynamic', 'timeout'],
+    size: 65_536,
+    timeoutMs: 10_000,
+  };
+  const kept = site.set(request);
+  const key = concat(...place);
+  const mark = meta('mark');
+  return [
+    {
+      statements: [
+        updateMap(kept, key, mark),
+        mangle(mark, ct('mark')),
+        copy(connectionMark),
+        mangle(mark, ct('id')),
+        copy(connectionNumber),
+        mangle(mark, lookup(key, kept)),
+        returnVerdict,
+      ],
+    },
+    { statements: [site.overflow(request)] },
   ];
 }
 

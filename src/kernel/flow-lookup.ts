@@ -7,6 +7,9 @@ import { openNetfilterSocket, RECEIVE_BYTES, requestNow } from './exchange-now.j
 import { ERRNO, fixedBuffer } from './layouts.js';
 import type { NlSocket } from './nl-socket.js';
 
+/** There is no such connection, or none can be of this protocol. */
+const unknown: ReadonlySet<number> = new Set([ERRNO.ENOENT, ERRNO.EINVAL, ERRNO.EOPNOTSUPP]);
+
 export class FlowLookup {
   readonly #socket: NlSocket;
   readonly #buffer = fixedBuffer(RECEIVE_BYTES);
@@ -39,7 +42,7 @@ export class FlowLookup {
       const [answer] = requestNow(this.#socket, writer.finish(), this.#buffer);
       return answer && readFlowState(answer.body);
     } catch (error) {
-      if (error instanceof KernelRefusal && error.errno === ERRNO.ENOENT) return undefined;
+      if (error instanceof KernelRefusal && unknown.has(error.errno)) return undefined;
       throw error;
     }
   }

@@ -212,7 +212,8 @@ export function readFlowState(body: Buffer): FlowState {
   };
   const lifetimeS = number(ENTRY.TIMEOUT);
   return {
-    id: number(ENTRY.ID) ?? 0,
+    // A number of the kernel that nobody has put into network order.
+    id: entry.get(ENTRY.ID)?.readUInt32LE(0) ?? 0,
     mark: number(ENTRY.MARK) ?? 0,
     status: number(ENTRY.STATUS) ?? 0,
     ...(lifetimeS !== undefined && { lifetimeS }),

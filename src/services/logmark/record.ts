@@ -1,6 +1,6 @@
 /** From the copy of a packet to the line that is logged of it. Pure but for the look into conntrack, which is given. */
 
-import { readLogmarkPrefix } from '../../extensions/logmark.js';
+import { type LogmarkSaid, readLogmarkPrefix } from '../../extensions/logmark.js';
 import { type LogmarkConnection, type LogmarkRecord, logmarkStatuses } from '../../extensions/models/logmark.js';
 import { FLOW_STATUS, type FlowState, type FlowTuple } from '../../wire/conntrack-flows.js';
 import type { MarkedCopy } from './duty.js';
@@ -19,9 +19,9 @@ export interface LeveledRecord extends LogmarkRecord {
 export function recordOf(copy: MarkedCopy, find: FindFlow): LeveledRecord | undefined {
   const said = readLogmarkPrefix(copy.prefix);
   if (said === undefined) return undefined;
-  const { level, prefix, state, direction, confirmed } = said;
+  const { level, prefix, state, direction } = said;
   const tuple = state === 'INVALID' ? undefined : tupleOf(copy.packet);
-  const flow = tuple && find(tuple.protocol, tuple);
+  const connection = connectionOf(copy, said, tuple && find(tuple.protocol, tuple));
   return {
     level,
     prefix,
@@ -30,18 +30,32 @@ export function recordOf(copy: MarkedCopy, find: FindFlow): LeveledRecord | unde
     mark: copy.mark,
     direction,
     state,
-    ...(flow !== undefined && { connection: connectionOf(flow, confirmed) }),
+    ...(connection !== undefined && { connection }),
   };
 }
 
-/** @param confirmed whether the rule saw it so: behind the rule every connection soon is. */
-function connectionOf({ id, mark, status, lifetimeS }: FlowState, confirmed: boolean): LogmarkConnection {
-  const has = (bit: keyof typeof FLOW_STATUS): boolean => (status & FLOW_STATUS[bit]) !== 0;
+/** @param flow what conntrack has now: another connection may have taken the place, or none be there any more. */
+function connectionOf(
+  { connection }: MarkedCopy,
+  { state, confirmed }: LogmarkSaid,
+  flow: FlowState | undefined,
+): LogmarkConnection | undefined {
+  const { id, mark } = connection ?? flow ?? {};
+  if (id === undefined || mark === undefined) return undefined;
+  const now = flow?.id === id ? flow : undefined;
+  const has = (bit: keyof typeof FLOW_STATUS): boolean => ((now?.status ?? 0) & FLOW_STATUS[bit]) !== 0;
+  // Behind the rule every connection is soon confirmed and answered.
+  const saw = {
+    CONFIRMED: confirmed,
+    SEEN_REPLY: state === 'ESTABLISHED',
+    ASSURED: has('ASSURED'),
+    EXPECTED: has('EXPECTED'),
+  };
   return {
     id,
     mark,
     translated: (['SNAT', 'DNAT'] as const).filter(has),
-    status: logmarkStatuses.filter((one) => (one === 'CONFIRMED' ? confirmed : has(one))),
-    ...(lifetimeS !== undefined && { lifetimeS }),
+    status: logmarkStatuses.filter((one) => saw[one]),
+    ...(now?.lifetimeS !== undefined && { lifetimeS: now.lifetimeS }),
   };
 }
