@@ -61,8 +61,8 @@ const QUEUE_ELEMENTS = 500_000;
 /** How often a transaction whose result is unknown is sent again; every change may be applied twice. */
 const UNKNOWN_ATTEMPTS = 3;
 
-/** Up to so many calls each change has a message of its own from the start. */
-const SEPARATE_CALLS = 64;
+/** Up to so many changes of several calls each has a message of its own from the start. */
+const SEPARATE_CHANGES = 64;
 /** Transactions that one group may cost when the kernel goes on refusing. */
 const MAX_ATTEMPTS = 64;
 
@@ -99,7 +99,7 @@ class Queue implements GroupCommit {
     }
     this.#waiting += changes.length;
     return new Promise((resolve, reject) => {
-      const sets = new Set(changes.map(({ set }) => set));
+      const sets = setsOf(changes);
       const behindBulk = bulk || this.#bulk.some((call) => changes.some(({ set }) => call.sets.has(set)));
       (behindBulk ? this.#bulk : this.#urgent).push({ changes, sets, resolve, reject });
       this.#schedule();
@@ -155,8 +155,8 @@ class Queue implements GroupCommit {
    */
   async #settle(calls: readonly Call[], budget = { attempts: MAX_ATTEMPTS }): Promise<void> {
     let left = calls;
-    // In few messages refusals can be told apart at once, in many the common case comes first.
-    let separate = calls.length <= SEPARATE_CALLS;
+    // In few messages refusals can be told apart at once, in many the common case comes first; a call alone is to blame.
+    let separate = calls.length > 1 && changeCount(calls) <= SEPARATE_CHANGES;
     while (left.length > 0) {
       budget.attempts--;
       const result = await this.#attempt(left, separate);
@@ -234,6 +234,17 @@ function takeCalls(waiting: Call[]): [calls: Call[], left: Call[]] {
     count++;
   }
   return [waiting.slice(0, count), waiting.slice(count)];
+}
+
+/** Mostly one, and then without a list of its own. */
+function setsOf(changes: readonly ElementChange[]): ReadonlySet<SetIndex> {
+  const sets = new Set<SetIndex>();
+  for (const { set } of changes) sets.add(set);
+  return sets;
+}
+
+function changeCount(calls: readonly Call[]): number {
+  return calls.reduce((count, { changes }) => count + changes.length, 0);
 }
 
 function resolveAll(calls: readonly Call[]): void {

@@ -36,10 +36,16 @@ const targets = new WeakMap<Manifest, Map<SetIndex, SetTarget>>();
 
 /** @throws PosternError `not-found` when the manifest has no such set. */
 export function setTarget(manifest: Manifest, index: SetIndex): SetTarget {
-  const known = targets.get(manifest) ?? new Map<SetIndex, SetTarget>();
-  const target = known.get(index) ?? makeTarget(manifest, index);
-  known.set(index, target);
-  targets.set(manifest, known);
+  let known = targets.get(manifest);
+  if (known === undefined) {
+    known = new Map();
+    targets.set(manifest, known);
+  }
+  let target = known.get(index);
+  if (target === undefined) {
+    target = makeTarget(manifest, index);
+    known.set(index, target);
+  }
   return target;
 }
 
@@ -78,6 +84,8 @@ export interface BatchOptions {
   readonly firstSeq: number;
   /** One change per message, so that each refusal names its change. */
   readonly separate?: boolean;
+  /** The kernel is to tell the generation that the transaction makes. */
+  readonly tellGeneration?: boolean;
 }
 
 /** What a batch takes besides its elements, and an element: mostly enough. */
@@ -96,16 +104,17 @@ const DESTROY: Step = { type: NFT.DESTROYSETELEM, flags: 0 };
 export function elementBatch(
   manifest: Manifest,
   changes: readonly ElementChange[],
-  { features, firstSeq, separate = false }: BatchOptions,
+  { features, firstSeq, separate = false, tellGeneration = false }: BatchOptions,
 ): ElementBatch {
   const writer = new MessageWriter(FRAME_BYTES + Math.min(changes.length, 100_000) * ELEMENT_BYTES);
   const runs: Run[] = [];
   let seq = firstSeq;
   let lastAt = 0;
   writeBatchBegin(writer, seq++);
+  const firstAt = writer.length;
   for (let from = 0; from < changes.length; ) {
     const first = changes[from] as ElementChange;
-    const to = separate ? from + 1 : endOfRun(changes, from);
+    const to = separate || (tellGeneration && from === 0) ? from + 1 : endOfRun(changes, from);
     const target = setTarget(manifest, first.set);
     const started = seq;
     for (const step of stepsOf(first, features)) {
@@ -125,6 +134,8 @@ export function elementBatch(
   }
   // Only here: older kernels don't acknowledge BATCH_END, and thousands of acknowledgements overflow the socket.
   if (lastAt > 0) writer.addFlags(lastAt, FLAG.ACK);
+  // The first message behind the batch's begin is whom the kernel answers; it echoes what that one changes, too.
+  if (tellGeneration && lastAt > 0) writer.addFlags(firstAt, FLAG.ECHO);
   writeBatchEnd(writer, seq++);
   const base = firstSeq + 1;
   return { bytes: writer.finish(), nextSeq: seq, changesOf: (failed) => runs[failed - base] };

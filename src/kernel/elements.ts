@@ -13,6 +13,7 @@ import { type Ipsets, openIpsets } from './ipsets.js';
 import type { ElementChange, ElementState, Kernel, SetIndex } from './kernel.js';
 import { type Nf, openNf, type RefusedChange } from './nf.js';
 import { type NetlinkFeatures, probeNetlink } from './probe-netlink.js';
+import { Silence } from './silence.js';
 import { killStates } from './states.js';
 import { threadExchange } from './thread-exchange.js';
 
@@ -25,8 +26,10 @@ export interface KernelElements extends Pick<Kernel, 'get' | 'dump' | 'object' |
   adopt(manifest: Manifest): void;
   /** Group-committed: see GroupCommit. */
   change(changes: readonly ElementChange[], options?: CommitCallOptions): Promise<void>;
-  /** Resolves when every change that was asked for is answered. */
+  /** Resolves when every change that was asked for is answered, and those who listen to transactions hear all of them. */
   idle(): Promise<void>;
+  /** Those who needn't hear our own large transactions. */
+  readonly listeners: Pick<Silence, 'add' | 'delete'>;
   generation(): Promise<Generation>;
 }
 
@@ -47,10 +50,15 @@ export async function openElements(options: ElementsOptions = {}): Promise<Kerne
 export function elementsOver(exchange: Exchange, features: NetlinkFeatures): KernelElements {
   const nf = openNf(exchange, features);
   const ipsets = openIpsets(exchange);
-  const backends = { nf, ipsets };
+  const silence = new Silence({
+    generation: async () => (await nf.generation()).id,
+    later: (delayMs, run) => void setTimeout(run, delayMs),
+  });
+  const backends = { nf, ipsets, silence };
   const queue = groupCommit({
     transact: (changes, how) => transact(backends, changes, how),
     validate: (changes) => {
+      if (!touchesIpsets(ipsets, changes)) return nf.validate(changes);
       const { ofNf, ofIpsets } = split(ipsets, changes);
       nf.validate(ofNf.changes);
       ipsets.validate(ofIpsets.changes);
@@ -67,14 +75,18 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
       ipsets.adopt(manifest.ipsets ?? [], manifest.sets.length);
     },
     change: (changes: readonly ElementChange[], how) => queue.commit(changes, how),
-    idle: () => queue.idle(),
+    listeners: silence,
+    async idle() {
+      await queue.idle();
+      await silence.end();
+    },
     get: (set, key) => (ipsets.owns(set) ? ipsets.get(set, key) : nf.get(set, key)),
     dump: (set, how) => (ipsets.owns(set) ? dumpIpset(ipsets, set, how) : nf.dump(set, how)),
     object: (object, how) => nf.object(object, how),
     generation: () => nf.generation(),
     killStates: (address: Address) => killStates(exchange, address, features.filterStates),
     async close() {
-      await queue.idle();
+      await this.idle();
       await exchange.close();
     },
   };
@@ -83,12 +95,18 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
 interface Backends {
   readonly nf: Nf;
   readonly ipsets: Ipsets;
+  readonly silence: Silence;
 }
 
 /** Changes of one backend, and where each stood among all. */
 interface Share {
   readonly changes: ElementChange[];
   readonly places: number[];
+}
+
+function touchesIpsets(ipsets: Ipsets, changes: readonly ElementChange[]): boolean {
+  for (const { set } of changes) if (ipsets.owns(set)) return true;
+  return false;
 }
 
 function split(ipsets: Ipsets, changes: readonly ElementChange[]): { readonly ofNf: Share; readonly ofIpsets: Share } {
@@ -103,13 +121,15 @@ function split(ipsets: Ipsets, changes: readonly ElementChange[]): { readonly of
 
 /** What nf_tables refuses stops the ipsets' share too; the other way round everything may be done twice. */
 async function transact(
-  { nf, ipsets }: Backends,
+  { nf, ipsets, silence }: Backends,
   changes: readonly ElementChange[],
   how: { readonly separate?: boolean } | undefined,
 ): Promise<readonly RefusedChange[]> {
+  const byNf = (ofNf: readonly ElementChange[]) =>
+    silence.around(ofNf.length, (committed) => nf.transact(ofNf, { ...how, ...(committed && { committed }) }));
+  if (!touchesIpsets(ipsets, changes)) return byNf(changes);
   const { ofNf, ofIpsets } = split(ipsets, changes);
-  if (ofIpsets.changes.length === 0) return nf.transact(changes, how);
-  const refused = placed(await nf.transact(ofNf.changes, how), ofNf);
+  const refused = placed(await byNf(ofNf.changes), ofNf);
   return refused.length > 0 ? refused : placed(await ipsets.transact(ofIpsets.changes), ofIpsets);
 }
 

@@ -13,7 +13,9 @@ import {
   readAcknowledgement,
   readMessages,
 } from '../wire/netlink.js';
+import { NFT } from '../wire/nftables.js';
 import { ElementTable, type PackedElements } from '../wire/nftables-element-table.js';
+import { readGeneration } from '../wire/nftables-generation.js';
 import { type DumpBounds, KernelRefusal, type ListOptions, type TransactionResult } from './exchange.js';
 import { type CallError, ERRNO } from './layouts.js';
 import { type NlSocket, openNlSocket } from './nl-socket.js';
@@ -102,7 +104,9 @@ export function transactNow(socket: NlSocket, batch: Buffer, buffer: Buffer): Tr
   const first = batch.readUInt32LE(8);
   const refused: Acknowledgement[] = [];
   let acknowledged = false;
+  let generation: number | undefined;
   for (const message of waiting(socket, buffer)) {
+    if (message.type === NFT.NEWGEN) generation = readGeneration(message.body).id;
     if (message.type !== CONTROL.ERROR) continue;
     const answer = readAcknowledgement(message);
     if (answer.seq < first) continue;
@@ -112,7 +116,7 @@ export function transactNow(socket: NlSocket, batch: Buffer, buffer: Buffer): Tr
   if (!acknowledged && refused.length === 0) {
     throw new PosternError('busy', 'netlink: the kernel did not answer a transaction, so the result is unknown');
   }
-  return { refused };
+  return generation === undefined ? { refused } : { refused, generation };
 }
 
 /** What a request that was given up left behind must not be taken for an answer to the next. */

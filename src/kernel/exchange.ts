@@ -13,6 +13,8 @@ import { errnoName } from './layouts.js';
 export interface TransactionResult {
   /** Each message that the kernel refused; any refusal means that nothing was changed. Empty: committed. */
   readonly refused: readonly Acknowledgement[];
+  /** The generation it made, when the batch asked for it and changed anything. */
+  readonly generation?: number;
 }
 
 export interface DumpBounds {

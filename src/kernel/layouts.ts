@@ -69,7 +69,14 @@ export const SO = {
 } as const;
 /** SO_MEMINFO answers nine u32; this is the place of the drop count. */
 export const MEMINFO = { BYTES: 36, DROPS: 32 } as const;
-export const NETLINK_OPTION = { ADD_MEMBERSHIP: 1, NO_ENOBUFS: 5, CAP_ACK: 10, EXT_ACK: 11, STRICT_CHECK: 12 } as const;
+export const NETLINK_OPTION = {
+  ADD_MEMBERSHIP: 1,
+  DROP_MEMBERSHIP: 2,
+  NO_ENOBUFS: 5,
+  CAP_ACK: 10,
+  EXT_ACK: 11,
+  STRICT_CHECK: 12,
+} as const;
 export const MSG = { CTRUNC: 8, TRUNC: 0x20, DONTWAIT: 0x40, CMSG_CLOEXEC: 0x40000000 } as const;
 export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 16 } as const;
 export const LOCK = { EX: 2, NB: 4 } as const;

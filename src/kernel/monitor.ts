@@ -43,6 +43,9 @@ export interface MonitorOptions {
 export interface Monitor {
   /** Times that events were lost. */
   readonly overflows: number;
+  /** Doesn't listen until `resume`; the reader isn't told. */
+  pause(): void;
+  resume(): void;
   close(): void;
 }
 
@@ -68,6 +71,8 @@ export function openMonitor(reader: MonitorReader, options: MonitorOptions): Mon
     get overflows() {
       return watch.losses;
     },
+    pause: () => watch.leave(NFTABLES_GROUP),
+    resume: () => watch.join(NFTABLES_GROUP),
     close: () => {
       commits.closed = true;
       watch.close();

@@ -40,6 +40,13 @@ export interface RefusedChange {
   readonly error: PosternError;
 }
 
+export interface TransactOptions {
+  /** One change per message, so that each refusal names its change. */
+  readonly separate?: boolean;
+  /** Is told the generation that the transaction made; not when nothing had to be changed. */
+  readonly committed?: (generation: number) => void;
+}
+
 export interface Nf {
   /** The manifest whose indexes the calls mean from now on. */
   adopt(manifest: Manifest): void;
@@ -48,7 +55,7 @@ export interface Nf {
    * @throws PosternError `invalid` (nothing was sent), `busy` (the result is unknown), `full` (more than one transaction
    *   can carry), `kernel` (refused as a whole).
    */
-  transact(changes: readonly ElementChange[], options?: { separate?: boolean }): Promise<readonly RefusedChange[]>;
+  transact(changes: readonly ElementChange[], options?: TransactOptions): Promise<readonly RefusedChange[]>;
   /** @throws PosternError `invalid` or `not-found` when a change can't be sent. */
   validate(changes: readonly ElementChange[]): void;
   /** One transaction, all or nothing. @throws PosternError also when the kernel refuses. */
@@ -83,12 +90,17 @@ class NetlinkNf implements Nf {
     this.#manifest = manifest;
   }
 
-  async transact(changes: readonly ElementChange[], { separate = false } = {}): Promise<readonly RefusedChange[]> {
+  async transact(
+    changes: readonly ElementChange[],
+    { separate = false, committed }: TransactOptions = {},
+  ): Promise<readonly RefusedChange[]> {
     if (changes.length === 0) return [];
     const { features } = this;
-    const batch = elementBatch(this.#known(), changes, { features, firstSeq: this.#seq, separate });
+    const tellGeneration = committed !== undefined;
+    const batch = elementBatch(this.#known(), changes, { features, firstSeq: this.#seq, separate, tellGeneration });
     this.#take(batch.nextSeq - this.#seq);
-    const { refused } = await this.exchange.transact(batch.bytes);
+    const { refused, generation } = await this.exchange.transact(batch.bytes);
+    if (generation !== undefined) committed?.(generation);
     const failed = new Map<number, RefusedChange>();
     for (const acknowledgement of refused) {
       const run = batch.changesOf(acknowledgement.seq);
@@ -103,7 +115,11 @@ class NetlinkNf implements Nf {
   }
 
   validate(changes: readonly ElementChange[]): void {
-    for (const change of changes) assertChange(this.#target(change.set), change);
+    let target: SetTarget | undefined;
+    for (const change of changes) {
+      if (target?.index !== change.set) target = this.#target(change.set);
+      assertChange(target, change);
+    }
   }
 
   async change(changes: readonly ElementChange[]): Promise<void> {

@@ -38,6 +38,7 @@ export interface NlSocket {
   /** An integer option. @throws CallError */
   setOption(level: number, name: number, value: number): void;
   join(group: number): void;
+  leave(group: number): void;
   /** Datagrams lost because the receive buffer was full. */
   dropped(): number;
   close(): void;
@@ -126,6 +127,10 @@ class LibcNlSocket implements NlSocket {
 
   join(group: number): void {
     this.setOption(SOL.NETLINK, NETLINK_OPTION.ADD_MEMBERSHIP, group);
+  }
+
+  leave(group: number): void {
+    this.setOption(SOL.NETLINK, NETLINK_OPTION.DROP_MEMBERSHIP, group);
   }
 
   dropped(): number {

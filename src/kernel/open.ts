@@ -66,6 +66,8 @@ export class RealKernel implements Kernel {
     const lines = await this.#script(plan, previous, contents);
     const { ipsets = [] } = plan.manifest;
     await this.elements.ipsets.make(ipsets);
+    // What nft commits must not look like somebody else's.
+    await this.elements.idle();
     if (lines.length > 0) await this.nft.load(lines);
     await this.adopt(plan.manifest);
     const kept = new Set(ipsets.map(({ name }) => name));
@@ -116,8 +118,15 @@ export class RealKernel implements Kernel {
       },
       (table) => this.#manifest?.tables.some((ours) => tableName(ours) === table) ?? false,
     );
+    const listener = {
+      pause: () => monitor.pause(),
+      resume: () => monitor.resume(),
+      missed: () => watcher.resync('somebody changed nf_tables while it was not watched, during a large change'),
+    };
+    this.elements.listeners.add(listener);
     this.#monitors.add(monitor);
     return () => {
+      this.elements.listeners.delete(listener);
       this.#monitors.delete(monitor);
       monitor.close();
     };

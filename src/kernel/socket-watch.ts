@@ -17,6 +17,9 @@ export interface DatagramReader {
 export interface SocketWatch {
   /** Times that something was lost. */
   readonly losses: number;
+  join(group: number): void;
+  /** What is waiting already is still read. */
+  leave(group: number): void;
   close(): void;
 }
 
@@ -47,6 +50,14 @@ class Watch implements SocketWatch {
   ) {
     this.#poll = koffi.node.poll(socket.fd, { readable: true }, () => this.#turn());
     this.#poll.unref();
+  }
+
+  join(group: number): void {
+    if (!this.#closed) this.socket.join(group);
+  }
+
+  leave(group: number): void {
+    if (!this.#closed) this.socket.leave(group);
   }
 
   close(): void {

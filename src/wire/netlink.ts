@@ -223,7 +223,8 @@ export class MessageWriter {
   /** A family's fixed header behind the message header (nfgenmsg, ifinfomsg …), padded. */
   header(bytes: Uint8Array): void {
     const at = this.#reserve(align(bytes.length));
-    this.#buffer.set(bytes, at);
+    const buffer = this.#buffer;
+    for (let index = 0; index < bytes.length; index++) buffer[at + index] = bytes[index] as number;
   }
 
   u8(type: number, value: number): void {

@@ -48,6 +48,7 @@ class ScriptedSocket implements NlSocket {
 
   setOption(): void {}
   join(): void {}
+  leave(): void {}
   dropped(): number {
     return 0;
   }

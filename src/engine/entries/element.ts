@@ -31,15 +31,14 @@ export function addElement(
   const leftMs = Math.ceil(piece.until - now);
   if (leftMs <= 0) return undefined;
   const { key, keyEnd } = elementKey(family, tier, piece);
-  return {
-    op: 'add',
-    set,
-    key,
-    ...(keyEnd !== undefined && { keyEnd }),
-    ...(leftMs !== Number.POSITIVE_INFINITY && { timeoutMs: leftMs }),
-    ...(piece.comment !== undefined && { comment: piece.comment }),
-  };
+  const element: Mutable<Extract<ElementChange, { op: 'add' }>> = { op: 'add', set, key };
+  if (keyEnd !== undefined) element.keyEnd = keyEnd;
+  if (leftMs !== Number.POSITIVE_INFINITY) element.timeoutMs = leftMs;
+  if (piece.comment !== undefined) element.comment = piece.comment;
+  return element;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** As it stands in a ruleset; undefined for a piece whose time has run out. */
 export function pieceElement(family: Family, { first, last, until, comment }: Piece, now: number): Element | undefined {

@@ -123,17 +123,19 @@ export class FamilyEntries {
   }
 
   #putHost(value: bigint, terms: Terms | undefined, delta: Delta): Terms | undefined {
-    const node = this.#hosts.find(value, this.#bits);
-    const old = node === undefined ? undefined : this.#hosts.at(node).of;
+    const hosts = this.#hosts;
+    const node = terms === undefined ? hosts.find(value, this.#bits) : hosts.place(value, this.#bits);
+    const old = node === undefined ? undefined : hosts.of(node);
     if (node !== undefined && old !== undefined) {
       this.#hostCalendar.remove(node);
       delta.remove(hostPiece(value, old));
     }
-    if (terms !== undefined) {
-      this.#hostCalendar.add(this.#hosts.set(value, this.#bits, terms), terms.expires);
+    if (node !== undefined && terms !== undefined) {
+      hosts.put(node, terms);
+      this.#hostCalendar.add(node, terms.expires);
       delta.insert(hostPiece(value, terms));
     } else if (old !== undefined) {
-      this.#hosts.delete(value, this.#bits);
+      hosts.delete(value, this.#bits);
     }
     return old;
   }
@@ -175,5 +177,6 @@ function* inOrder(hostTrie: PrefixTrie<Terms>, prefixTrie: PrefixTrie<Terms>): I
 }
 
 function hostPiece(value: bigint, { expires, comment }: Terms): Piece {
-  return { first: value, last: value, until: expires, ...(comment !== undefined && { comment }) };
+  if (comment === undefined) return { first: value, last: value, until: expires };
+  return { first: value, last: value, until: expires, comment };
 }

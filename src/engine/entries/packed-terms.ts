@@ -132,8 +132,17 @@ function columnsOf(length: number, from?: Columns): Columns {
 /** Sources by kind and id; those that are used again and again are one object. */
 const sources = new Map<string, Source>();
 const maxSources = 10_000;
+/** Entries that come together have one source. */
+let lastSource: { readonly given: Source; readonly shared: Source } | undefined;
 
 function sharedSource(source: Source): Source {
+  if (lastSource?.given === source) return lastSource.shared;
+  const shared = knownSource(source);
+  lastSource = { given: source, shared };
+  return shared;
+}
+
+function knownSource(source: Source): Source {
   const key = `${source.kind} ${source.id}`;
   const known = sources.get(key);
   if (known !== undefined) return known;
