@@ -129,17 +129,27 @@ const bareLength = (family: Family, words: number): number => (family === 4 ? 20
 const lengthOf = (family: Family): Expression => payload(family === 4 ? 'ip' : 'ip6', 'length');
 
 /**
+ * The byte with the header's length in words, three reserved bits and AE (RFC 9768 section 3.1). The length alone would be
+ * four bits: nft 1.0.6 aborts when it lists a map with such a key.
+ */
+const lengthByte = raw('th', 96, 8);
+const lengthBytes = (words: number): readonly number[] => [0, 1].map((ae) => (words << 4) | ae);
+
+/**
  * SYNs without data, and only they, are answered: the packet keeps its length, and the answer would carry the data back.
  * Lengths with IP options or extension headers don't fit either.
  */
 export function answerSyn(family: Family, site: Site): Statement {
   const [plain, stripped] = [synAckChain(family, site), strippedSynAckChain(family, site)];
-  const entries = Array.from({ length: 11 }, (_, index): readonly [Expression, Verdict] => {
-    const words = 5 + index;
+  const entries = Array.from({ length: 11 }, (_, index) => 5 + index).flatMap((words) => {
     // Four bytes of options have room for a maximum segment size, which may stay.
-    return [concat(bareLength(family, words), words), goto(words <= 6 ? plain : stripped)];
+    const answer = goto(words <= 6 ? plain : stripped);
+    return lengthBytes(words).map((byte): readonly [Expression, Verdict] => [
+      concat(bareLength(family, words), byte),
+      answer,
+    ]);
   });
-  return vmap(concat(lengthOf(family), tcp('doff')), entries);
+  return vmap(concat(lengthOf(family), lengthByte), entries);
 }
 
 /** ACKs without data and options are answered. */
