@@ -1,4 +1,4 @@
-/** The sets of `lan:network` and `lan:address`, and the MACs of devices: kept as the host's devices are. */
+/** The sets of `lan:network` and `lan:address`, and of devices' MACs and flags: kept as the host's devices are. */
 
 import type { Manifest, SetRole } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
@@ -11,6 +11,7 @@ import type { Element } from '../nft/model.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
 import type { Committer } from '../store/committer.js';
+import { type DeviceFlagsRole, flagChanges, flagElements, flaggedDevices } from './device-flags.js';
 import { type DeviceMacsRole, deviceMacs, macChanges, macElements, missingDevices } from './device-macs.js';
 import { addElement, deleteElement, elementRange, rangeExpression, type Tier } from './entries/element.js';
 import type { Gate } from './gate.js';
@@ -41,10 +42,16 @@ interface MacSet {
   written: string;
 }
 
+interface FlagSet {
+  readonly set: SetIndex;
+  readonly role: DeviceFlagsRole;
+}
+
 export class InterfaceSets {
   #links: Awaited<ReturnType<OpenLinks>> | undefined;
   #sets: readonly InterfaceSet[] = [];
   #macs: readonly MacSet[] = [];
+  #flags: readonly FlagSet[] = [];
   /** Devices whose absence was told. */
   #missing: readonly string[] = [];
   #turn: Promise<void> = Promise.resolve();
@@ -66,6 +73,7 @@ export class InterfaceSets {
     this.#sets = manifest.sets.flatMap(({ role, size }, set) =>
       role.kind === 'interface' ? [{ set, role, size }] : [],
     );
+    this.#flags = manifest.sets.flatMap(({ role }, set) => (role.kind === 'device-flags' ? [{ set, role }] : []));
     this.#macs = manifest.sets.flatMap(({ role }, set) =>
       role.kind === 'device-macs' ? [{ set, role, written: '' }] : [],
     );
@@ -78,6 +86,7 @@ export class InterfaceSets {
       const { role, size } = manifest.sets[index]!;
       if (presence.sets.has(name)) continue;
       if (role.kind === 'device-macs') contents.set(name, macElements(deviceMacs(role, this.#now())));
+      if (role.kind === 'device-flags') contents.set(name, flagElements(flaggedDevices(role, this.#now())));
       if (role.kind !== 'interface') continue;
       const ranges = this.#wanted({ set: index, role, size });
       if (ranges.length > 0)
@@ -100,6 +109,7 @@ export class InterfaceSets {
   async #update(): Promise<void> {
     const { kernel, committer } = this.options;
     if (this.#links === undefined) return;
+    await this.#updateFlags();
     for (const macs of this.#macs) await this.#updateMacs(macs);
     this.#tellMissing();
     for (const interfaceSet of this.#sets) {
@@ -117,6 +127,15 @@ export class InterfaceSets {
       );
       if (deletes.length + adds.length > 0) await committer.commit([], [...deletes, ...adds]);
     }
+  }
+
+  /** First of all, and in one transaction: rules wait for it. */
+  async #updateFlags(): Promise<void> {
+    const { kernel, committer } = this.options;
+    const changes: ElementChange[] = [];
+    for (const { set, role } of this.#flags)
+      changes.push(...flagChanges(set, role, flaggedDevices(role, this.#now()), await kernel.dump(set)));
+    if (changes.length > 0) await committer.commit([], changes);
   }
 
   async #updateMacs(macs: MacSet): Promise<void> {

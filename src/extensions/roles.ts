@@ -24,6 +24,11 @@ export type SetRole =
     }
   /** The MAC of each device that answers at ingress, kept by the link watcher: a map from its name. */
   | { readonly kind: 'device-macs'; readonly devices: readonly string[] }
+  /**
+   * Devices whose flags (ifi_flags) under `mask` are `value`, by name, kept by the link watcher; with `device`, whether that
+   * one is so: then both families are in the set, or nothing.
+   */
+  | { readonly kind: 'device-flags'; readonly mask: number; readonly value: number; readonly device?: string }
   /** What a rule remembers, by the rule's id: `flush` of a log's set lets it speak again. */
   | { readonly kind: 'rule'; readonly rule: string; readonly word: 'log' | 'limit' | 'conns'; readonly family?: Family }
   /** State of an extension's own. */

@@ -29,6 +29,8 @@ export interface LinkAddress {
 export interface Link {
   readonly index: number;
   readonly name: string;
+  /** Bits of DEVICE_FLAGS and others. */
+  readonly flags: number;
   readonly up: boolean;
   readonly running: boolean;
   readonly loopback: boolean;

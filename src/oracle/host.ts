@@ -2,6 +2,7 @@
 
 import type { ScratchDevice, ScratchHost } from '../kernel/scratch.js';
 import { type Address, addressBits, highestValue, type Prefix } from '../net/address.js';
+import { DEVICE_FLAGS } from '../wire/rtnetlink.js';
 import { addressBody, routeBody } from '../wire/rtnetlink-setup.js';
 
 /** One interface of a test's host. */
@@ -9,6 +10,8 @@ export interface HostInterface {
   readonly device: string;
   /** Without Ethernet headers: ppp, wireguard, tun. */
   readonly pointToPoint?: boolean;
+  /** As `ip link` shows them (DEVICE_FLAGS); those of a device that is up and running when absent. */
+  readonly flags?: number;
   readonly addresses: readonly InterfaceAddress[];
   /** Next hops of the default routes through it. */
   readonly gateways: readonly Address[];
@@ -67,6 +70,15 @@ const defaultRoutes = (interfaces: readonly HostInterface[]): Uint8Array[] =>
       routeBody({ family: via.family, value: 0n, length: 0 }, { device: FIRST_INDEX + index, via }),
     ),
   );
+
+/** What a device that is up and connected has. */
+export function deviceFlags({ device, pointToPoint, flags }: HostInterface): number {
+  if (flags !== undefined) return flags;
+  const { up, running, lower_up, multicast, broadcast, pointopoint, noarp, loopback } = DEVICE_FLAGS;
+  const alive = up | running | lower_up;
+  if (device === 'lo') return alive | loopback;
+  return alive | multicast | (pointToPoint ? pointopoint | noarp : broadcast);
+}
 
 /** The network that an interface's address is in. */
 export function networkOf({ address, length }: InterfaceAddress): Prefix {

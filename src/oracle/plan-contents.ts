@@ -1,13 +1,13 @@
 /** What stands in the sets of a plan where no daemon fills them: the policy's entries, and the host's own networks. */
 
-import type { Manifest, ManifestSet, Plan, PlanEntry } from '../compiler/plan.js';
+import type { Manifest, ManifestSet, Plan, PlanEntry, SetRole } from '../compiler/plan.js';
 import type { AddressRange, Family } from '../net/address.js';
 import { formatAddress } from '../net/address.js';
 import { formatMac } from '../net/mac.js';
 import { formatPrefix, prefixRange, rangePrefix } from '../net/prefix.js';
 import { flattenNested, mergeRanges, rangePrefixes } from '../net/ranges.js';
 import type { Element, Expression } from '../nft/model.js';
-import { deviceMac, type HostInterface, networkOf } from './host.js';
+import { deviceFlags, deviceMac, type HostInterface, networkOf } from './host.js';
 
 /** By `family table set`. */
 export function planContents(
@@ -43,6 +43,7 @@ function elementsFor(
     return ranges.filter((range) => (range.first === range.last) === hosts).map(elementOf);
   }
   if (role.kind === 'device-macs') return macsOf(interfaces);
+  if (role.kind === 'device-flags') return flaggedOf(role, interfaces);
   if (role.kind !== 'interface') return [];
   const found = interfaces.find(({ device }) => device === role.device)?.addresses ?? [];
   const own = found.filter(({ address }) => address.family === role.family);
@@ -50,6 +51,18 @@ function elementsFor(
     return own.map(({ address: { family, value } }) => elementOf({ family, first: value, last: value }));
   }
   return mergeRanges(own.map((address) => prefixRange(networkOf(address)))).map(elementOf);
+}
+
+/** The host's own `lo` counts, too, though a test needn't name it. */
+function flaggedOf(
+  { mask, value, device }: Extract<SetRole, { kind: 'device-flags' }>,
+  interfaces: readonly HostInterface[],
+): Element[] {
+  const lo = { device: 'lo', addresses: [], gateways: [], routes: [] };
+  const all = interfaces.some((one) => one.device === 'lo') ? interfaces : [...interfaces, lo];
+  const flagged = all.filter((one) => (deviceFlags(one) & mask) === value).map((one) => one.device);
+  if (device === undefined) return flagged.map((name) => ({ value: name }));
+  return flagged.includes(device) ? [{ value: 'ipv4' }, { value: 'ipv6' }] : [];
 }
 
 function macsOf(interfaces: readonly HostInterface[]): Element[] {

@@ -7,7 +7,7 @@
  * | 0 | 1 | family |
  * | 2 | 2 | hardware type |
  * | 4 | 4 | index |
- * | 8 | 4 | flags: 1 up, 8 loopback, 0x10 point to point, 0x40 running |
+ * | 8 | 4 | flags: 1 up, 8 loopback, 0x40 running; all are in DEVICE_FLAGS |
  * | 12 | 4 | changed flags |
  *
  * Then attributes: 1 ADDRESS (MAC), 3 IFNAME text, 4 MTU u32.
@@ -31,7 +31,22 @@ const IFLA = { ADDRESS: 1, NAME: 3, MTU: 4 } as const;
 const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const;
 const LINK_HEADER_BYTES = 16;
 const ADDRESS_HEADER_BYTES = 8;
-const IFF = { UP: 1, LOOPBACK: 8, RUNNING: 0x40 } as const;
+
+/** Flags of a device (ifi_flags, linux/if.h), as ip(8) and xtables-addons call them. */
+export const DEVICE_FLAGS = {
+  up: 0x1,
+  broadcast: 0x2,
+  loopback: 0x8,
+  pointopoint: 0x10,
+  running: 0x40,
+  noarp: 0x80,
+  promisc: 0x100,
+  multicast: 0x1000,
+  dynamic: 0x8000,
+  lower_up: 0x10000,
+  dormant: 0x20000,
+} as const;
+
 const UNUSABLE = 0x08 | 0x40;
 const AF_BRIDGE = 7;
 
@@ -43,6 +58,8 @@ export interface LinkMessage {
   readonly op: 'new' | 'delete';
   readonly index: number;
   readonly name: string;
+  /** Bits of DEVICE_FLAGS and others. */
+  readonly flags: number;
   readonly up: boolean;
   /** Up, and something is at the other end. */
   readonly running: boolean;
@@ -99,9 +116,10 @@ function readLink(op: 'new' | 'delete', body: Buffer): LinkMessage | undefined {
     op,
     index: body.readInt32LE(4),
     name: readText(name),
-    up: (flags & IFF.UP) !== 0,
-    running: (flags & IFF.RUNNING) !== 0,
-    loopback: (flags & IFF.LOOPBACK) !== 0,
+    flags,
+    up: (flags & DEVICE_FLAGS.up) !== 0,
+    running: (flags & DEVICE_FLAGS.running) !== 0,
+    loopback: (flags & DEVICE_FLAGS.loopback) !== 0,
     ...(mac?.length === 6 ? { mac: Uint8Array.from(mac) } : {}),
     mtu: mtu === undefined ? 0 : hostU32(mtu),
   };

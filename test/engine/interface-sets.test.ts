@@ -28,7 +28,7 @@ function links() {
   const devices = new Map<string, Link>();
   return {
     set(name: string, ...addresses: LinkAddress[]) {
-      const link = { index: 1, name, up: true, running: true, loopback: false, mtu: 1_500, addresses };
+      const link = { index: 1, name, flags: 0x11043, up: true, running: true, loopback: false, mtu: 1_500, addresses };
       devices.set(name, link);
       tell();
     },

@@ -54,7 +54,7 @@ export async function matchHost(scope: Scope): Promise<MatchHost> {
     scratch,
     async rules(chain, matches, { head = '', contents } = {}) {
       const plan = compiled(countingPolicy(chain, matches, head));
-      const filled = planContents(plan, world.interfaces, contents?.(plan));
+      const filled = new Map([...planContents(plan, world.interfaces), ...(contents?.(plan) ?? [])]);
       const tables = plan.ruleset.tables.map((table) => ({
         ...table,
         sets: table.sets.map((set) => {

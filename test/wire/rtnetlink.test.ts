@@ -53,6 +53,7 @@ test('links come back as the kernel would tell them', () => {
       assert.deepEqual(read(linkBytes(expected.index, flags, expected.name, expected.mac, expected.mtu, deleted)), {
         kind: 'link',
         op: deleted ? 'delete' : 'new',
+        flags,
         ...expected,
       });
     }),

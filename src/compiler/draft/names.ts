@@ -46,6 +46,8 @@ export function setName(role: SetRole, shape: string, counter = false): string {
       return nameable(`i_${role.device}_${role.part === 'network' ? 'net' : 'addr'}${role.family}`);
     case 'device-macs':
       return 'i_macs';
+    case 'device-flags':
+      return nameable(joined('i_flags', role.mask.toString(16), role.value.toString(16), role.device));
     case 'rule':
       return nameable(joined(role.word, role.rule, role.family, shape.slice(0, 4)));
     case 'extension':
