@@ -22,6 +22,8 @@ export interface ForeignChange {
 
 /** One transaction of another process. */
 export interface ForeignCommit extends Generation {
+  /** Netlink port that asked for it: of a program with one socket its process id, as the program itself sees it. */
+  readonly port: number;
   readonly changes: readonly ForeignChange[];
 }
 
@@ -92,7 +94,7 @@ class CommitReader implements DatagramReader {
 
   datagram(bytes: Buffer): void {
     for (const message of readMessages(bytes)) {
-      if (message.type === NFT.NEWGEN) this.#commit(readGeneration(message.body));
+      if (message.type === NFT.NEWGEN) this.#commit({ ...readGeneration(message.body), port: message.port });
       else this.#take(message);
     }
   }
@@ -117,13 +119,13 @@ class CommitReader implements DatagramReader {
     this.#changes.set(key, { op, object, path, count });
   }
 
-  #commit(generation: Generation): void {
+  #commit(by: Omit<ForeignCommit, 'changes'>): void {
     if (this.#changes.size === 0) return;
     const changes = [...this.#changes.values()];
     this.#changes = new Map();
     // Not from here: what the reader throws is not a loss.
     queueMicrotask(() => {
-      if (!this.closed) this.reader.commit({ ...generation, changes });
+      if (!this.closed) this.reader.commit({ ...by, changes });
     });
   }
 }

@@ -12,7 +12,7 @@ import type { CommitCallOptions } from './commit.js';
 import { type DriftWatcher, driftOf } from './drift.js';
 import { type KernelElements, openElements } from './elements.js';
 import type { ElementChange, ElementKey, ElementState, Kernel, ObjectIndex, ObjectState, SetIndex } from './kernel.js';
-import { type Monitor, type MonitorReader, openMonitor } from './monitor.js';
+import { type ForeignCommit, type Monitor, type MonitorReader, openMonitor } from './monitor.js';
 import { type Nft, openNft } from './nft.js';
 
 export interface KernelOptions {
@@ -36,14 +36,14 @@ export async function openKernel({ netns, nftTimeoutMs }: KernelOptions = {}): P
   const namespace = netns === undefined ? {} : { namespace: netns };
   return new RealKernel(nft, await openElements(namespace), {
     openMonitor: (reader, watches) => openMonitor(reader, { ...namespace, watches }),
-    isOwn: (processId) => own.has(processId),
+    isOwn: (commit) => own.made(commit),
   });
 }
 
 /** How a kernel learns of foreign transactions. */
 interface Watch {
   openMonitor(reader: MonitorReader, watches: (table: string) => boolean): Monitor;
-  isOwn(processId: number): boolean;
+  isOwn(commit: ForeignCommit): boolean;
 }
 
 export class RealKernel implements Kernel {
@@ -111,7 +111,7 @@ export class RealKernel implements Kernel {
     const monitor = this.watching.openMonitor(
       {
         commit: (commit) => {
-          if (this.#manifest === undefined || this.watching.isOwn(commit.processId ?? 0)) return;
+          if (this.#manifest === undefined || this.watching.isOwn(commit)) return;
           watcher.changed(driftOf(this.#manifest, commit));
         },
         resync: (reason) => watcher.resync(reason),
@@ -179,8 +179,9 @@ class OwnProcesses {
     if (oldest !== undefined && this.#ids.size > OWN_PROCESSES) this.#ids.delete(oldest);
   }
 
-  has(processId: number): boolean {
-    return this.#ids.has(processId);
+  /** The kernel tells the process id of the first PID namespace; in a container only the port has the one known here. */
+  made({ processId, port }: ForeignCommit): boolean {
+    return this.#ids.has(port) || (processId !== undefined && this.#ids.has(processId));
   }
 }
 

@@ -54,6 +54,16 @@ test('what others do to our tables is told by transaction, with who did it', asy
   assert.ok((commits[2]?.id ?? 0) > (commits[0]?.id ?? 0));
 });
 
+test('a program in a container is told by the process id that the container knows', async (t) => {
+  const { space, commits } = await watch(t);
+  const script = 'nft add element inet t ports { 1 } & echo $!; wait';
+  const { stdout } = await space.run('unshare', '--pid', '--fork', 'sh', '-c', script);
+  await until('its transaction', () => commits.length > 0);
+  const [commit] = commits;
+  assert.equal(commit?.port, Number(stdout));
+  assert.notEqual(commit?.processId, commit?.port);
+});
+
 test('what this process commits does not come back to it', async (t) => {
   const { space, commits, resyncs } = await watch(t);
   const elements = elementsOver(netfilterExchange(space.name), {
