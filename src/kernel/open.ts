@@ -5,6 +5,7 @@ import { PosternError } from '../errors.js';
 import type { Address } from '../net/address.js';
 import type { Element } from '../nft/model.js';
 import { type Presence, presenceOf } from '../nft/presence.js';
+import type { Listing } from '../nft/read.js';
 import { type Line, tableName } from '../nft/render.js';
 import { type Contents, loadScript } from '../nft/transaction.js';
 import { carriedElements, successions } from './carry.js';
@@ -49,6 +50,7 @@ interface Watch {
 export class RealKernel implements Kernel {
   #manifest: Manifest | undefined;
   readonly #monitors = new Set<Monitor>();
+  #listed: { readonly listing: Listing; readonly generation: number; readonly until: number } | undefined;
 
   constructor(
     private readonly nft: Nft,
@@ -82,7 +84,7 @@ export class RealKernel implements Kernel {
   }
 
   async present(): Promise<Presence> {
-    const presence = presenceOf(await this.nft.list(), this.#manifest?.tables ?? []);
+    const presence = presenceOf(await this.#listing(), this.#manifest?.tables ?? []);
     if (this.#manifest?.ipsets === undefined) return presence;
     return { ...presence, ipsets: await this.elements.ipsets.present() };
   }
@@ -140,9 +142,21 @@ export class RealKernel implements Kernel {
 
   async #script(plan: Plan, previous: Manifest | undefined, contents: Contents): Promise<Line[]> {
     const tables = [...plan.manifest.tables, ...(previous?.tables ?? [])];
-    const presence = presenceOf(await this.nft.list(), tables);
+    const presence = presenceOf(await this.#listing(), tables);
     const carried = await this.#carried(plan, previous, presence);
     return loadScript({ target: plan, previous, presence, contents: new Map([...carried, ...contents]) });
+  }
+
+  /** What nft lists; the same as lately when no transaction came since. */
+  async #listing(): Promise<Listing> {
+    const { id: generation } = await this.elements.generation();
+    const known = this.#listed;
+    if (known?.generation === generation && performance.now() < known.until) return known.listing;
+    const until = performance.now() + LISTING_MS;
+    const listing = await this.nft.list();
+    const unchanged = (await this.elements.generation()).id === generation;
+    this.#listed = unchanged ? { listing, generation, until } : undefined;
+    return listing;
   }
 
   /** Contents for the sets that take over from others. What packets add meanwhile to the old ones is lost. */
@@ -167,6 +181,9 @@ export class RealKernel implements Kernel {
     }
   }
 }
+
+/** No longer is a listing good: a chain of the netdev family may go with its device, which is no transaction. */
+const LISTING_MS = 2_000;
 
 /** The nft processes that this daemon started lately: their transactions are its own. */
 class OwnProcesses {

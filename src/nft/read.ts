@@ -96,14 +96,23 @@ function items(text: string): [string, JsonObject][] {
 
 /** `JSON.parse` that keeps integers beyond 2^53 exact, as bigint. @throws PosternError `kernel` when it is no JSON. */
 export function parseExact(text: string): Json {
+  // Mostly there is no such number, and reading each value once more would take longer than all the rest.
+  if (!manyDigits.test(text)) return parsed(text);
   // A raw NUL can't stand in JSON, so no string of the text looks like a marked number unless it was meant to.
   const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
     /^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"\\u0000${token}"` : token,
   );
+  return parsed(marked, (_key, value) =>
+    typeof value === 'string' && /^\0-?\d+$/.test(value) ? BigInt(value.slice(1)) : value,
+  );
+}
+
+/** As many as 2^53 has. */
+const manyDigits = /\d{16}/;
+
+function parsed(text: string, revive?: (key: string, value: unknown) => unknown): Json {
   try {
-    return JSON.parse(marked, (_key, value) =>
-      typeof value === 'string' && /^\0-?\d+$/.test(value) ? BigInt(value.slice(1)) : value,
-    ) as Json;
+    return JSON.parse(text, revive) as Json;
   } catch (cause) {
     throw unreadable('no JSON', cause);
   }
