@@ -10,11 +10,13 @@ import type {
 } from 'fastify';
 import type { Static, TSchema } from 'typebox';
 import type { Engine } from '../engine/engine.js';
-import type { ApplyOptions, ApplyResult } from '../engine/policy-control.js';
+import type { ApplyOptions, ApplyResult, PolicyText } from '../engine/policy-control.js';
 import type { ChangeCount, Source } from '../engine/tables.js';
+import type { Address } from '../net/address.js';
 import type { Log, MetricFamily } from '../services/service.js';
 import type { StoreStatus } from '../store/store.js';
 import type { ImportCount } from '../store/transfer.js';
+import type { WhyPacket } from './routes/why.js';
 
 interface TypeBoxProvider extends FastifyTypeProvider {
   readonly validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown;
@@ -48,8 +50,10 @@ export interface ApiParts {
   readonly startedAt: number;
   /** Applies the policy file as it is now and brings the services to it. */
   reload(options: ApplyOptions): Promise<ApplyResult>;
-  /** Tries a packet, in one line, on a copy of the host; with the policy of this text, or the one in force. */
-  why?(packet: string, policy?: string): Promise<object>;
+  /** Tries a packet on a copy of the host, with another policy, or the one in force. */
+  why?(packet: WhyPacket, policy?: PolicyText): Promise<object>;
+  /** What concerns an address. */
+  whyAddress?(address: Address): Promise<object>;
   services(): readonly ServiceView[];
   /** Absent without a state directory. */
   store?(): StoreStatus;

@@ -102,6 +102,17 @@ export const ReadingOutput = Type.Object({
   }),
 });
 
+export const PolicyInput = strict(
+  {
+    file: Type.String({
+      maxLength: 4096,
+      description: 'Name of the file, for messages; lists are read from beside it.',
+    }),
+    text: Type.String(),
+  },
+  { description: 'Another policy than the one in force.' },
+);
+
 export const PlanOutput = Type.Object({
   empty: Type.Boolean(),
   changes: Type.Array(

@@ -3,17 +3,20 @@
 import type { Plan } from '../compiler/plan.js';
 import type { CompiledPolicy } from '../engine/policy-control.js';
 import { asPosternError, PosternError } from '../errors.js';
+import { readForeignTables } from '../kernel/foreign-tables.js';
 import { type LiveHost, readLiveFlows, readLiveHost } from '../kernel/live-host.js';
+import { openLiveSets } from '../kernel/live-sets.js';
 import { readLiveSockets } from '../kernel/live-sockets.js';
-import { openKernel } from '../kernel/open.js';
 import { openScratch } from '../kernel/scratch.js';
-import { liveElements } from '../oracle/live-sets.js';
+import { loadableTables } from '../oracle/foreign.js';
+import { copiedContents, type Loaded, withLiveQuotas } from '../oracle/live-sets.js';
 import { livingFlows } from '../oracle/living.js';
-import { planContents } from '../oracle/plan-contents.js';
+import { packetBetween } from '../oracle/passage.js';
 import { PolicyIndex } from '../oracle/policy-index.js';
 import { type LivingFlow, proveSurvival, type Survival } from '../oracle/survival.js';
 import { Trial, type TrialLoad } from '../oracle/trial.js';
-import type { Packet } from '../wire/packet.js';
+import { interfacesOf } from '../oracle/why.js';
+import { counted } from './text.js';
 
 export interface ProofOptions {
   /** Told of what could not be proved. */
@@ -46,7 +49,18 @@ export async function prove(
   }
   if (untold > 0) notify(`${untold} more connections were not tried`);
   for (const one of survival.untried) notify(`not tried: ${one}`);
+  const { fragile, failing } = survival;
+  if (fragile.length > 0)
+    notify(`${namesOf(fragile)}: goes on as long as conntrack keeps its entry; without it, the new policy stops it`);
+  if (failing.length > 0) notify(`passes neither now nor with the new policy: ${namesOf(failing)}`);
   refuseCuts(survival, force);
+}
+
+const MOST_NAMES = 10;
+
+function namesOf(names: readonly string[]): string {
+  const more = names.length > MOST_NAMES ? ` and ${counted(names.length - MOST_NAMES, 'more', 'more')}` : '';
+  return names.slice(0, MOST_NAMES).join(', ') + more;
 }
 
 const unable: ReadonlySet<string> = new Set(['forbidden', 'unsupported', 'system']);
@@ -57,8 +71,9 @@ export function refuseCuts({ cut }: Survival, force: readonly string[]): void {
   if (refused.length === 0) return;
   const names = [...new Set(refused.map(({ flow }) => flow))];
   const lines = names.slice(0, 10).map((name) => {
-    const { packet, by } = refused.find(({ flow }) => flow === name)!;
-    return `  ${name}: a packet ${packet} would be stopped ${by}`;
+    const { packet, entry, by } = refused.find(({ flow }) => flow === name)!;
+    const without = entry === 'none' && packet !== 'to open it' ? ', without its conntrack entry,' : '';
+    return `  ${name}: a packet ${packet}${without} would be stopped ${by}`;
   });
   const more = names.length > lines.length ? [`  and ${names.length - lines.length} more`] : [];
   const how = names
@@ -80,45 +95,39 @@ async function tried(
   host: LiveHost,
   flows: readonly LivingFlow[],
 ): Promise<Survival> {
-  const trial = new Trial(await openScratch());
+  const opening = openScratch();
+  opening.catch(() => {});
+  const sets = openLiveSets(from?.plan.manifest.tables ?? []);
   try {
-    await trial.build(host.host);
-    const now = from === undefined ? undefined : await loadOf(from.plan, from, host, flows);
-    const then = await loadOf(next.plan, from, host, flows);
-    return await proveSurvival(trial, flows, now, { ...then, index: new PolicyIndex(next.policy) });
+    const loaded = from && { sets, plan: from.plan };
+    const then = loadOf(next.plan, loaded, host, flows);
+    const foreign = await readForeignTables(sets);
+    const trial = new Trial(await opening);
+    const problems = [...host.problems, ...(await trial.build(host.host)), ...foreign.problems];
+    const others = await loadableTables(trial, then, foreign.texts);
+    const now = from === undefined ? nothing : loadOf(from.plan, loaded, host, flows);
+    const isEmpty = from === undefined && others.texts.length === 0;
+    const survival = await proveSurvival(trial, flows, isEmpty ? undefined : { ...now, foreign: others.texts }, {
+      ...then,
+      foreign: others.texts,
+      index: new PolicyIndex(next.policy),
+    });
+    return { ...survival, untried: [...survival.untried, ...problems, ...others.problems] };
   } finally {
-    trial.dispose();
+    sets.close();
+    opening.then(
+      (scratch) => scratch.dispose(),
+      () => {},
+    );
   }
 }
 
-async function loadOf(
-  plan: Plan,
-  loaded: CompiledPolicy | undefined,
-  { host, addresses }: LiveHost,
-  flows: readonly LivingFlow[],
-): Promise<TrialLoad> {
-  const interfaces = host.devices.map(({ name }) => ({
-    device: name,
-    addresses: addresses.filter(({ device }) => device === name),
-    gateways: [],
-    routes: [],
-  }));
-  const planned = planContents(plan, interfaces);
-  if (loaded === undefined) return { ruleset: plan.ruleset, contents: planned };
-  const kernel = await openKernel();
-  try {
-    await kernel.adopt(loaded.plan.manifest);
-    const packets = flows.map(({ protocol, tuple }): Packet => {
-      const { source, destination, ...ports } = tuple;
-      return { source, destination, protocol, tcp: { ...ports, flags: 0 }, payload: new Uint8Array(0) };
-    });
-    const names = host.devices.map(({ name }) => name);
-    const { contents } = await liveElements(kernel, loaded.plan.manifest, plan, packets, names);
-    const roles = new Set(loaded.plan.manifest.sets.map(({ name }) => name));
-    // What the policy brings to sets that are not there yet.
-    const fresh = [...planned].filter(([path]) => !roles.has(path.split(' ')[2] ?? '') || path.includes(' i_'));
-    return { ruleset: plan.ruleset, contents: new Map([...contents, ...fresh]) };
-  } finally {
-    await kernel.close();
-  }
+const nothing: TrialLoad = { ruleset: { tables: [] } };
+
+function loadOf(plan: Plan, loaded: Loaded | undefined, host: LiveHost, flows: readonly LivingFlow[]): TrialLoad {
+  const packets = flows.flatMap(({ protocol, tuple, entry }) =>
+    [tuple, ...(entry === undefined ? [] : [entry.reply])].map((one) => packetBetween(protocol, one)),
+  );
+  const { contents } = copiedContents({ plan, packets, interfaces: interfacesOf(host) }, loaded);
+  return { ruleset: withLiveQuotas(plan, loaded), contents };
 }

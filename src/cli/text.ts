@@ -1,5 +1,7 @@
 /** How commands write things for people. */
 
+export { counted } from '../net/text.js';
+
 /** Columns padded to their widest cell; cells of the columns named by `right` stand at the right. */
 export function aligned(rows: readonly (readonly string[])[], right: ReadonlySet<number> = new Set()): string {
   const widths: number[] = [];
@@ -14,11 +16,6 @@ export function aligned(rows: readonly (readonly string[])[], right: ReadonlySet
 
 function pad(cell: string, width: number, right: boolean): string {
   return right ? cell.padStart(width) : cell.padEnd(width);
-}
-
-/** `1 entry`, `2 entries`. */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** Time left in its two largest units: `1d 3h`, `59s`. */

@@ -1,14 +1,16 @@
 import { readFileSync } from 'node:fs';
-import type { CompiledPolicy } from '../engine/policy-control.js';
-import { stateFile } from '../engine/state-file.js';
+import { resolve } from 'node:path';
 import { PosternError } from '../errors.js';
+import { formatAddress, parseAddress } from '../net/address.js';
+import { type AddressAnswer, addressText } from '../oracle/address.js';
+import type { Answer } from '../oracle/answer.js';
 import { storyText } from '../oracle/story.js';
+import { lineGrammar, parseLine } from '../policy/packet-line.js';
 import { readPcap } from '../wire/pcap.js';
+import type { Daemon } from './client.js';
 import { type Call, command } from './command.js';
-import { defaultPolicy, defaultState } from './defaults.js';
-import { askWhy, type WhyAsk } from './live-why.js';
-import { compileText, readPolicyFile } from './policy-file.js';
-import { eitherOptions } from './running-daemon.js';
+import type { AskedPacket } from './live-why.js';
+import { eitherOptions, runningDaemon } from './running-daemon.js';
 
 const options = {
   policy: { type: 'string', value: 'FILE', help: 'what would this policy do? Nothing is applied' },
@@ -26,7 +28,11 @@ export const why = command({
   about: `The words are a packet, 'tcp wan 203.0.113.5:40000 > 192.0.2.1:22 syn' (quote the '>' from the shell), or a
 single address. The packet goes through the real kernel, in a network namespace that is made like this host: its
 interfaces, addresses, routes, settings, the packet's connection, and of the tables what the packet can touch. Nothing of
-the host is changed. Needs root.`,
+the host is changed.
+
+The policy is the one in force: the daemon's, and without a daemon the one that was applied last, which needs root.
+
+Packets: ${lineGrammar}`,
   options,
   examples: [
     { command: "postern why 'tcp wan 203.0.113.5 > 192.0.2.1:22 syn'", what: 'which rule lets it in, or not?' },
@@ -36,47 +42,57 @@ the host is changed. Needs root.`,
   ],
   async run(call) {
     const { values, args, io } = call;
-    const packet = bytesOf(values);
-    if (packet === undefined && args.length === 0)
+    const packet = packetIn(values) ?? (args.length === 0 ? undefined : wordsPacket(args));
+    if (packet === undefined)
       throw new PosternError('usage', "which packet, or which address? See 'postern why --help'");
-    if (packet === undefined && args.length === 1 && !args[0]!.includes(' ')) {
-      const { whyAddress } = await import('./why-address.js');
-      return whyAddress(call, args[0]!, await inQuestion(call));
+    const daemon = await runningDaemon(call);
+    if (typeof packet === 'string') {
+      const found = await (daemon?.ask<AddressAnswer>('GET', `/v1/why/${packet}`) ?? directAddress(packet, values));
+      await io.out(values.json === true ? `${JSON.stringify(found)}\n` : addressText(found));
+      return 0;
     }
-    const { compiled, loaded } = await inQuestion(call);
-    const answer = await askWhy({
-      compiled,
-      ...(loaded !== undefined && { loaded }),
-      ...(packet === undefined ? { line: args.join(' ') } : { bytes: packet }),
-      ...(values.netns !== undefined && { netns: values.netns }),
-    });
+    const answer = await (daemon === undefined ? directPacket(packet, values) : askDaemon(daemon, packet, values));
     await io.out(values.json === true ? `${JSON.stringify(answer)}\n` : storyText(answer));
     return 0;
   },
 });
 
-export type WhyCall = Call<typeof options>;
+type Values = Call<typeof options>['values'];
 
-/** The policy that the answer is about, and what is loaded. */
-export interface InQuestion {
-  readonly compiled: CompiledPolicy;
-  readonly loaded?: WhyAsk['loaded'];
+/** A packet, or an address as text. @throws PosternError `invalid` with the place of the mistake. */
+function wordsPacket(args: readonly string[]): AskedPacket | string {
+  const line = args.join(' ');
+  if (line.includes(' ')) {
+    parseLine(line);
+    return { line };
+  }
+  return formatAddress(parseAddress(line));
 }
 
-/** What was applied last, unless another policy is named. */
-async function inQuestion({ values }: WhyCall): Promise<InQuestion> {
-  const kept = await stateFile(values.state ?? defaultState(values.netns)).read();
-  const loaded = kept?.manifest;
-  const source = values.policy === undefined ? kept?.source : readPolicyFile(values.policy);
-  const compiled = compileText(source ?? readPolicyFile(defaultPolicy), loaded);
-  return { compiled, ...(loaded !== undefined && { loaded }) };
+async function directPacket(packet: AskedPacket, values: Values): Promise<Answer> {
+  const { askWhyDirectly } = await import('./direct-why.js');
+  return askWhyDirectly(packet, values);
 }
 
-function bytesOf({ pcap, hex, number = '1', in: from }: WhyCall['values']): WhyAsk['bytes'] {
+async function directAddress(address: string, values: Values): Promise<AddressAnswer> {
+  const { askAddressDirectly } = await import('./direct-why.js');
+  return askAddressDirectly(parseAddress(address), values);
+}
+
+async function askDaemon(daemon: Daemon, packet: AskedPacket, { policy }: Values): Promise<Answer> {
+  const what =
+    'line' in packet ? { packet: packet.line } : { hex: Buffer.from(packet.bytes).toString('hex'), in: packet.from };
+  const { readPolicyFile } = await import('./policy-file.js');
+  return daemon.ask('POST', '/v1/why', {
+    ...what,
+    ...(policy !== undefined && { policy: readPolicyFile(resolve(policy)) }),
+  });
+}
+
+function packetIn({ pcap, hex, number = '1', in: from }: Values): AskedPacket | undefined {
   if (pcap === undefined && hex === undefined) return undefined;
   if (from === undefined) throw new PosternError('usage', 'say with --in where the packet comes in');
-  const packet = hex === undefined ? packetOfCapture(pcap!, number) : hexBytes(hex);
-  return { packet, from };
+  return { bytes: hex === undefined ? packetOfCapture(pcap!, number) : hexBytes(hex), from };
 }
 
 function hexBytes(text: string): Uint8Array {

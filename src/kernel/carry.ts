@@ -60,11 +60,12 @@ export function carriedElements(to: ManifestSet, states: readonly ElementState[]
   return states.flatMap((state): Element[] => {
     const isSingle = state.keyEnd === undefined || Buffer.compare(state.key, state.keyEnd) === 0;
     const value = isSingle || to.interval ? decodeKey(to.key, state) : undefined;
-    return value === undefined ? [] : [{ value, ...stateOf(to, state) }];
+    return value === undefined ? [] : [{ value, ...elementTerms(to, state) }];
   });
 }
 
-function stateOf(
+/** Timeout, counter and comment of an element, as far as the set that takes over has them. */
+export function elementTerms(
   to: ManifestSet,
   { timeoutMs, expiresMs, comment, packets, bytes }: ElementState,
 ): Omit<Element, 'value'> {

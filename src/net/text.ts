@@ -1,4 +1,4 @@
-/** How text that someone else wrote is repeated in an error message. */
+/** Words of messages: what someone else wrote, and how many of something. */
 
 import { PosternError } from '../errors.js';
 
@@ -12,4 +12,9 @@ export function quoted(text: string): string {
 /** The error of a value that can't be read: what was written, what is wrong with it, and what would be right. */
 export function invalid(text: string, problem: string): PosternError {
   return new PosternError('invalid', `${quoted(text)} ${problem}`);
+}
+
+/** `1 entry`, `2 entries`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

@@ -185,3 +185,14 @@ function addressPrefix(first: Uint8Array, last: Uint8Array): Expression | undefi
   const prefix = rangePrefix({ family, first: value, last: addressFromBytes(last).value });
   return prefix && { prefix: { addr: formatAddress({ family, value: prefix.value }), len: prefix.length } };
 }
+
+/** The value in front of a key; that of zero is the highest. */
+export function keyBefore(key: Uint8Array): Uint8Array {
+  const bytes = Uint8Array.from(key);
+  for (let at = bytes.length - 1; at >= 0; at--) {
+    const byte = (bytes[at] as number) - 1;
+    bytes[at] = byte & 0xff;
+    if (byte >= 0) break;
+  }
+  return bytes;
+}

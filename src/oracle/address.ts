@@ -1,23 +1,36 @@
-/** Everything that concerns an address: tables, what rules remember of it, and the rules that name it. */
+/** Everything that concerns an address: tables, grants, what rules remember and count of it, and the rules that name it. */
 
-import type { Manifest, ManifestSet, Plan } from '../compiler/plan.js';
-import type { ElementState, Kernel } from '../kernel/kernel.js';
-import { type Address, addressBytes } from '../net/address.js';
-import { rangeContains } from '../net/prefix.js';
+import type { ManifestSet, Plan } from '../compiler/plan.js';
+import type { ElementState } from '../kernel/kernel.js';
+import { type Address, addressBytes, addressFromBytes, formatAddress } from '../net/address.js';
+import { formatRange, rangeContains } from '../net/prefix.js';
 import type { AddressTerm, Choice, Policy, Rule } from '../policy/ast.js';
+import type { Loaded } from './live-sets.js';
 import { tableRanges } from './plan-contents.js';
 import { type Place, placeText } from './policy-index.js';
+import { objectLabel, setLabel } from './set-label.js';
 
-/** An entry of a table that covers the address. */
+/** The entry of a table that decides about the address. */
 export interface TableConcern {
   readonly table: string;
   /** As it is in the table: the address, or a prefix around it. */
-  readonly entry?: string;
+  readonly entry: string;
+  /** An exception: because of it the address is not in the table. */
+  readonly not?: boolean;
   /** Who added it. */
   readonly source?: string;
-  /** ISO 8601; absent: permanent, or not known. */
+  /** ISO 8601; absent: permanent. */
   readonly until?: string;
   readonly comment?: string;
+}
+
+/** Somebody was let in by a knock. */
+export interface GrantConcern {
+  readonly knock: string;
+  /** How, and who signed. */
+  readonly by: string;
+  /** ISO 8601; absent: permanent. */
+  readonly until?: string;
 }
 
 /** What a set remembers of the address. */
@@ -26,6 +39,13 @@ export interface MemoryConcern {
   readonly expiresMs?: number;
   readonly packets?: string;
   readonly bytes?: string;
+}
+
+/** A quota that a rule about the address uses. */
+export interface QuotaConcern {
+  readonly quota: string;
+  readonly usedBytes: string;
+  readonly limitBytes: string;
 }
 
 export interface RuleConcern {
@@ -40,59 +60,81 @@ export interface RuleConcern {
 export interface AddressAnswer {
   readonly address: string;
   readonly tables: readonly TableConcern[];
+  readonly grants: readonly GrantConcern[];
   readonly remembered: readonly MemoryConcern[];
+  readonly quotas: readonly QuotaConcern[];
   readonly rules: readonly RuleConcern[];
 }
 
-/** What the kernel's sets hold of the address; tables by `readTables` instead when somebody knows them better. */
-export async function rememberedOf(kernel: Kernel, manifest: Manifest, address: Address): Promise<MemoryConcern[]> {
-  const found: MemoryConcern[] = [];
-  for (const [index, set] of manifest.sets.entries()) {
-    const about = aboutSet(set);
-    if (about === undefined || !isOf(set, address)) continue;
-    const state = await kernel.get(index, { key: addressBytes(address) });
-    if (state !== undefined) found.push({ what: about, ...figures(state) });
-  }
-  return found;
+/** What somebody knows who keeps the books: who added an entry, who knocked. */
+export interface Books {
+  readonly tables: readonly TableConcern[];
+  readonly grants: readonly GrantConcern[];
+}
+
+export interface AddressQuestion {
+  readonly address: Address;
+  readonly policy: Policy;
+  readonly plan: Plan;
+  /** Absent: nothing of ours is. */
+  readonly loaded?: Loaded;
+  /** Beside what is in the kernel. */
+  readonly books?: Books;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** @throws PosternError when the kernel can't be asked. */
+export function concernsOf({ address, policy, plan, loaded, books, now }: AddressQuestion): AddressAnswer {
+  const booked = books?.tables ?? [];
+  const inKernel = loaded === undefined ? [] : tablesOf(loaded, address, now);
+  // What rules added stands in the kernel alone.
+  const tables = [...booked, ...inKernel.filter(({ table }) => !booked.some((one) => one.table === table))];
+  const inTables = new Set(tables.filter(({ not }) => !not).map(({ table }) => table));
+  const rules = rulesAbout(policy, plan, address, inTables);
+  return {
+    address: formatAddress(address),
+    tables,
+    grants: books?.grants ?? [],
+    remembered: loaded === undefined ? [] : rememberedOf(loaded, address),
+    quotas: loaded === undefined ? [] : quotasOf(loaded, plan, rules),
+    rules,
+  };
 }
 
 /** Tables that hold the address in the kernel. */
-export async function tablesOf(
-  kernel: Kernel,
-  manifest: Manifest,
-  address: Address,
-  now: number,
-): Promise<TableConcern[]> {
-  const found: TableConcern[] = [];
-  for (const [index, set] of manifest.sets.entries()) {
-    if (set.role.kind !== 'table' || !isOf(set, address)) continue;
-    const state = await kernel.get(index, { key: addressBytes(address) });
-    if (state === undefined) continue;
+function tablesOf({ sets, plan }: Loaded, address: Address, now: number): TableConcern[] {
+  return plan.manifest.sets.flatMap((set) => {
+    const state =
+      set.role.kind === 'table' && isOf(set, address) ? sets.covering(set, addressBytes(address)) : undefined;
+    if (set.role.kind !== 'table' || state === undefined) return [];
     const { expiresMs, comment } = state;
-    found.push({
+    return {
       table: set.role.table,
+      entry: entryText(state),
       ...(expiresMs !== undefined && { until: new Date(now + expiresMs).toISOString() }),
       ...(comment !== undefined && { comment }),
-    });
-  }
-  return found;
+    };
+  });
+}
+
+function entryText({ key, keyEnd = key }: ElementState): string {
+  const [first, last] = [addressFromBytes(key), addressFromBytes(keyEnd)];
+  return formatRange({ family: first.family, first: first.value, last: last.value });
+}
+
+/** What else the kernel's sets hold of the address. */
+function rememberedOf({ sets, plan: { manifest } }: Loaded, address: Address): MemoryConcern[] {
+  return manifest.sets.flatMap((set) => {
+    const { kind } = set.role;
+    if ((kind !== 'account' && kind !== 'rule' && kind !== 'extension') || !isOf(set, address)) return [];
+    const state = sets.covering(set, addressBytes(address));
+    return state === undefined ? [] : [{ what: setLabel(set, manifest), ...figures(state) }];
+  });
 }
 
 const isOf = ({ key }: ManifestSet, { family }: Address): boolean =>
   key.length === 1 && key[0] === (family === 4 ? 'ipv4_addr' : 'ipv6_addr');
-
-function aboutSet({ role }: ManifestSet): string | undefined {
-  switch (role.kind) {
-    case 'account':
-      return `account ${role.account}, as ${role.direction}`;
-    case 'rule':
-      return `${role.word} of rule ${role.rule}`;
-    case 'extension':
-      return `${role.extension} ${role.name}: ${role.purpose}`;
-    default:
-      return undefined;
-  }
-}
 
 function figures({ expiresMs, packets, bytes }: ElementState): Omit<MemoryConcern, 'what'> {
   return {
@@ -102,11 +144,34 @@ function figures({ expiresMs, packets, bytes }: ElementState): Omit<MemoryConcer
   };
 }
 
+/** Named quotas in the nft rules that the rules were made into. */
+function quotasOf(
+  { sets, plan: { manifest } }: Loaded,
+  { ruleset }: Plan,
+  about: readonly RuleConcern[],
+): QuotaConcern[] {
+  const places = new Set(about.map(({ place }) => `${place.line}:${place.column}`));
+  const names = new Set<string>();
+  for (const { family, chains } of ruleset.tables) {
+    for (const { origin, statements } of chains.flatMap(({ rules }) => rules)) {
+      if (origin === undefined || !places.has(`${origin.line}:${origin.column}`)) continue;
+      for (const one of statements)
+        if ('quota' in one && typeof one.quota === 'string') names.add(`${family} ${one.quota}`);
+    }
+  }
+  return manifest.objects.flatMap((object) => {
+    const state = names.has(`${object.table} ${object.name}`) ? sets.object(object) : undefined;
+    const { usedBytes, limitBytes } = state ?? {};
+    if (usedBytes === undefined || limitBytes === undefined) return [];
+    return [{ quota: objectLabel(object, manifest), usedBytes: String(usedBytes), limitBytes: String(limitBytes) }];
+  });
+}
+
 /**
  * The rules whose `from` or `to` covers the address.
  * @param inTables names of the tables that hold it now, beside what the policy itself says
  */
-export function rulesAbout(policy: Policy, plan: Plan, address: Address, inTables: ReadonlySet<string>): RuleConcern[] {
+function rulesAbout(policy: Policy, plan: Plan, address: Address, inTables: ReadonlySet<string>): RuleConcern[] {
   const held = new Set(inTables);
   for (const { name, entries } of plan.tables) {
     if (tableRanges(entries, address.family).some((range) => rangeContains(range, address))) held.add(name);
@@ -141,42 +206,43 @@ function covers(term: AddressTerm, address: Address, tables: ReadonlySet<string>
 
 const termText = (term: AddressTerm): string => (term.kind === 'table' ? `it is in <${term.table}>` : 'it is named');
 
-export function addressText({ address, tables, remembered, rules }: AddressAnswer): string {
+export function addressText({ address, tables, grants, remembered, quotas, rules }: AddressAnswer): string {
   const blocks = [
+    block('Tables', tables.map(tableText)),
     block(
-      'Tables',
-      tables.map(({ table, entry, source, until, comment }) =>
-        [
-          `<${table}>`,
-          entry,
-          source && `by ${source}`,
-          until ? `until ${until}` : 'for ever',
-          comment && `(${comment})`,
-        ]
-          .filter(Boolean)
-          .join(' '),
-      ),
+      'Knocks',
+      grants.map(({ knock, by, until }) => `${knock}: let in by ${by} ${untilText(until)}`),
     ),
+    block('Remembered', remembered.map(memoryText)),
     block(
-      'Remembered',
-      remembered.map(({ what, expiresMs, packets, bytes }) =>
-        [
-          what,
-          packets && `${packets} packets`,
-          bytes && `${bytes} bytes`,
-          expiresMs !== undefined && `for ${Math.round(expiresMs / 1000)} s more`,
-        ]
-          .filter(Boolean)
-          .join(', '),
-      ),
+      'Quotas',
+      quotas.map(({ quota, usedBytes, limitBytes }) => `${quota}: ${usedBytes} of ${limitBytes} bytes used`),
     ),
     block(
       'Rules',
       rules.map(({ place, rule, as, because }) => `${placeText(place)} ${rule}   (${as}: ${because})`),
     ),
   ].filter((text) => text !== '');
-  return `${address}\n\n${blocks.join('\n\n') || '  no table, no counter and no rule names it'}\n`;
+  return `${address}\n\n${blocks.join('\n\n') || '  no table, no grant, no counter and no rule is about it'}\n`;
 }
+
+function tableText({ table, entry, not, source, until, comment }: TableConcern): string {
+  const what = not ? `not in <${table}>: ${entry} is an exception` : `<${table}> ${entry}`;
+  return [what, source && `by ${source}`, untilText(until), comment && `(${comment})`].filter(Boolean).join(' ');
+}
+
+function memoryText({ what, expiresMs, packets, bytes }: MemoryConcern): string {
+  return [
+    what,
+    packets && `${packets} packets`,
+    bytes && `${bytes} bytes`,
+    expiresMs !== undefined && `for ${Math.round(expiresMs / 1000)} s more`,
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+const untilText = (until: string | undefined): string => (until === undefined ? 'for ever' : `until ${until}`);
 
 const block = (title: string, lines: readonly string[]): string =>
   lines.length === 0 ? '' : `${title}:\n${lines.map((line) => `  ${line}`).join('\n')}`;

@@ -3,7 +3,7 @@
 import type { Plan } from '../compiler/plan.js';
 import { formatAddress } from '../net/address.js';
 import { formatProtocol } from '../net/protocol.js';
-import type { Policy } from '../policy/ast.js';
+import type { Policy, Rule } from '../policy/ast.js';
 import { type Packet, portsOf } from '../wire/packet.js';
 import { lostText } from './lost.js';
 import { type Judged, judged, nearMisses, type Visit, visitsOf } from './near.js';
@@ -44,6 +44,8 @@ export interface AnswerBy {
 export interface AnswerChain {
   readonly hook: string;
   readonly chain: string;
+  /** The compiler made it for one of the rules; the policy has no such chain. */
+  readonly generated: boolean;
   readonly rules: readonly AnswerRule[];
   readonly end?: 'accept' | 'drop' | 'return';
 }
@@ -82,8 +84,9 @@ export function answerOf(question: Question): Answer {
   };
   const visits = visitsOf(outcome, question.rules);
   const tell = (one: Judged): AnswerRule => ruleAnswer(one, index, facts);
-  const near = nearMisses(visits).map(tell);
-  const remedy = remedyOf(nearMisses(visits), facts);
+  const misses = nearMisses(visits, isRefused(outcome) ? (at) => accepts(index.ruleAt(at)) : undefined);
+  const near = misses.map(tell);
+  const remedy = remedyOf(misses, facts);
   return {
     packet: packetText(packet),
     verdict: outcome.verdict,
@@ -92,7 +95,7 @@ export function answerOf(question: Question): Answer {
     mark: outcome.mark,
     ...(device !== undefined && { in: facts.alias(device) }),
     out: outcome.out.map((exit) => ({ device: exit.device, kind: exit.kind, text: replyText(exit) })),
-    path: visits.map((visit) => chainAnswer(visit, tell)),
+    path: visits.map((visit) => chainAnswer(visit, policy, tell)),
     near,
     ...(remedy !== undefined && isRefused(outcome) && { remedy }),
     effects: question.effects ?? [],
@@ -102,6 +105,9 @@ export function answerOf(question: Question): Answer {
     ...(outcome.incomplete !== undefined && { incomplete: outcome.incomplete }),
   };
 }
+
+/** May it let packets through? Jumps and traps may, too, but are no remedy. */
+const accepts = (rule: Rule | undefined): boolean => rule?.actions.some(({ action }) => action === 'accept') ?? false;
 
 const isRefused = ({ verdict }: Outcome): boolean => verdict === 'drop' || verdict === 'reject';
 
@@ -121,9 +127,11 @@ function byOf({ stop }: Outcome, index: PolicyIndex): AnswerBy {
   };
 }
 
-function chainAnswer(visit: Visit, tell: (one: Judged) => AnswerRule): AnswerChain {
+function chainAnswer(visit: Visit, policy: Policy | undefined, tell: (one: Judged) => AnswerRule): AnswerChain {
   const { hook, chain, end } = visit;
-  return { hook, chain, rules: judged(visit).map(tell), ...(end !== undefined && { end }) };
+  const isBase = chain === hook || chain.endsWith(`_${hook}`);
+  const generated = policy !== undefined && !isBase && !policy.chains.has(chain);
+  return { hook, chain, generated, rules: judged(visit).map(tell), ...(end !== undefined && { end }) };
 }
 
 function ruleAnswer({ at, closest }: Judged, index: PolicyIndex, facts: Facts): AnswerRule {

@@ -1,16 +1,21 @@
 /** The elements of live sets that a packet can touch, for the sets of a plan. */
 
-import type { Manifest, ManifestSet, Plan } from '../compiler/plan.js';
-import { carriedElements } from '../kernel/carry.js';
-import type { ElementState, Kernel } from '../kernel/kernel.js';
-import { addressBytes } from '../net/address.js';
+import type { ManifestSet, Plan } from '../compiler/plan.js';
+import { carriedElements, elementTerms } from '../kernel/carry.js';
+import type { ElementState } from '../kernel/kernel.js';
+import type { LiveSets } from '../kernel/live-sets.js';
+import { type Address, addressBytes, addressFromBytes, type Family, formatAddress } from '../net/address.js';
+import { formatRange, rangeContains } from '../net/prefix.js';
+import { renderExpression } from '../nft/expression.js';
 import { encodeKey, keyLength } from '../nft/key.js';
-import type { Element } from '../nft/model.js';
+import type { Element, Ruleset } from '../nft/model.js';
 import { type Packet, portsOf } from '../wire/packet.js';
-import { setPath } from './plan-contents.js';
+import type { HostInterface } from './host.js';
+import { planContents, setPath, tableRanges } from './plan-contents.js';
+import { setLabel } from './set-label.js';
 import type { SetContents } from './trial.js';
 
-export interface LiveElements {
+export interface Copies {
   readonly contents: SetContents;
   readonly copied: readonly string[];
   readonly caveats: readonly string[];
@@ -21,53 +26,153 @@ type Candidates = Readonly<Record<string, readonly (string | number)[]>>;
 
 const MOST_KEYS = 64;
 
+/** What is on the host: its sets, and what loaded them. */
+export interface Loaded {
+  readonly sets: LiveSets;
+  readonly plan: Pick<Plan, 'manifest' | 'tables'>;
+}
+
+/** What is tried. */
+export interface Tried {
+  readonly plan: Plan;
+  /** Whose addresses and ports sets are asked for. */
+  readonly packets: readonly Packet[];
+  readonly interfaces: readonly HostInterface[];
+}
+
 /**
- * @param live the manifest of what is loaded, which the kernel has adopted
- * @param devices that the packet may come in and go out by
+ * What stands in the sets of a plan as far as packets can touch it: tables by what they hold on the host and what the
+ * plan says of them, what rules remember by what is on the host, and the host's own networks.
  */
-export async function liveElements(
-  kernel: Kernel,
-  live: Manifest,
-  plan: Plan,
-  packets: readonly Packet[],
-  devices: readonly string[],
-): Promise<LiveElements> {
+export function copiedContents({ plan, packets, interfaces }: Tried, loaded: Loaded | undefined): Copies {
+  const { manifest } = plan;
   const contents = new Map<string, readonly Element[]>();
   const copied: string[] = [];
   const caveats: string[] = [];
   const limited = limitedSets(plan);
-  for (const set of plan.manifest.sets) {
-    if (set.contents !== undefined || limited.has(`${set.table} ${set.name}`)) continue;
-    const index = live.sets.findIndex((one) => one.table === set.table && roleKey(one) === roleKey(set));
-    if (index < 0) continue;
-    if (keyLength(set.key) === undefined || set.data !== undefined) {
-      caveats.push(`what is in set ${set.name} was not copied`);
+  const planned = planContents({ ...plan, tables: [] }, interfaces);
+  const devices = interfaces.map(({ device }) => device);
+  for (const set of manifest.sets) {
+    const path = setPath(manifest, set);
+    if (set.role.kind === 'interface' || set.role.kind === 'device-macs') {
+      if (planned.has(path)) contents.set(path, planned.get(path)!);
       continue;
     }
-    const elements = carriedElements(set, await lookUp(kernel, index, set, packets, devices));
+    if (set.contents !== undefined || limited.has(`${set.table} ${set.name}`)) continue;
+    if (set.role.kind !== 'table' && (keyLength(set.key) === undefined || set.data !== undefined)) {
+      if (loaded !== undefined) caveats.push(`what is in ${setLabel(set, manifest)} was not copied`);
+      continue;
+    }
+    const { elements, told, isLive } = elementsFor(set, { plan, packets, devices }, loaded);
     // Empty, too: the plan may have contents that a new set begins with.
-    contents.set(setPath(plan.manifest, set), elements);
-    if (elements.length > 0) copied.push(`${elements.length} of the elements of ${set.name}`);
+    if (elements.length > 0 || isLive) contents.set(path, elements);
+    copied.push(...told.map((text) => `of ${setLabel(set, manifest)}: ${text}`));
   }
-  return { contents, copied, caveats };
+  return { contents, copied: [...new Set(copied)], caveats };
 }
 
-const roleKey = ({ role }: ManifestSet): string => JSON.stringify(Object.entries(role).sort());
+interface Found {
+  readonly elements: readonly Element[];
+  /** What was found on the host, for people. */
+  readonly told: readonly string[];
+  /** The host has such a set. */
+  readonly isLive: boolean;
+}
 
-async function lookUp(
-  kernel: Kernel,
-  index: number,
+interface Sought {
+  readonly plan: Plan;
+  readonly packets: readonly Packet[];
+  readonly devices: readonly string[];
+}
+
+function elementsFor(set: ManifestSet, { plan, packets, devices }: Sought, loaded: Loaded | undefined): Found {
+  const live = loaded?.plan.manifest.sets.find((one) => one.table === set.table && roleKey(one) === roleKey(set));
+  if (set.role.kind === 'table') {
+    const addresses = packets.flatMap(({ source, destination }) => [source, destination]);
+    return tableElements(set.role, addresses, plan.tables, live && loaded && { ...loaded, set: live });
+  }
+  if (live === undefined || loaded === undefined) return { elements: [], told: [], isLive: false };
+  const elements = carriedElements(set, lookUp(loaded.sets, live, packets, devices));
+  return { elements, told: elements.map(({ value }) => renderExpression(value)), isLive: true };
+}
+
+type TableRole = Extract<ManifestSet['role'], { kind: 'table' }>;
+
+/**
+ * The addresses that are in a table, each alone: intervals around them could overlap with others. Where the policy that
+ * is tried says something else of an address than the one that is loaded, that counts.
+ */
+function tableElements(
+  { table, tier, family }: TableRole,
+  addresses: readonly Address[],
+  tables: Plan['tables'],
+  live: (Loaded & { readonly set: ManifestSet }) | undefined,
+): Found {
+  const elements: Element[] = [];
+  const told: string[] = [];
+  const own = new Map(addresses.filter((one) => one.family === family).map((one) => [one.value, one]));
+  for (const address of own.values()) {
+    const here = live?.sets.covering(live.set, addressBytes(address));
+    const [then, now] = [tables, live?.plan.tables ?? []].map((of) => policySays(of, table, address));
+    const isLive = here !== undefined && (then === now || now !== 'in');
+    if (!isLive && !(then === 'in' && tier === 'hosts')) continue;
+    const value = formatAddress(address);
+    elements.push({ value, ...(isLive && elementTerms(live!.set, here)) });
+    if (isLive) told.push(intervalText(here, family));
+  }
+  return { elements, told, isLive: live !== undefined };
+}
+
+/** What the entries of a policy say of an address: the most exact one decides. */
+function policySays(tables: Plan['tables'], name: string, address: Address): 'in' | 'out' {
+  const entries = tables.find((table) => table.name === name)?.entries ?? [];
+  const isIn = tableRanges(entries, address.family).some((range) => rangeContains(range, address));
+  return isIn ? 'in' : 'out';
+}
+
+function intervalText({ key, keyEnd = key }: ElementState, family: Family): string {
+  return formatRange({ family, first: addressFromBytes(key).value, last: addressFromBytes(keyEnd).value });
+}
+
+const roleKey = ({ role }: { readonly role: object }): string => JSON.stringify(Object.entries(role).sort());
+
+function lookUp(
+  live: LiveSets,
   set: ManifestSet,
   packets: readonly Packet[],
   devices: readonly string[],
-): Promise<ElementState[]> {
+): ElementState[] {
   const keys = new Map<string, Uint8Array>();
   for (const packet of packets) {
     for (const key of keysOf(set.key, candidatesOf(packet, devices))) keys.set(Buffer.from(key).toString('hex'), key);
   }
-  const states = await Promise.all([...keys.values()].map((key) => kernel.get(index, { key })));
-  const found = states.flatMap((state) => (state === undefined ? [] : [state]));
+  const found = [...keys.values()].flatMap((key) => live.covering(set, key) ?? []);
+  // One interval may cover several of the keys.
   return [...new Map(found.map((state) => [Buffer.from(state.key).toString('hex'), state])).values()];
+}
+
+/** The plan's ruleset with as much of its quotas used as on the host. */
+export function withLiveQuotas({ ruleset, manifest }: Plan, loaded: Loaded | undefined): Ruleset {
+  if (loaded === undefined) return ruleset;
+  const used = new Map<string, bigint>();
+  for (const object of manifest.objects) {
+    if (object.kind !== 'quota') continue;
+    const known = loaded.plan.manifest.objects.find(
+      (one) => one.table === object.table && roleKey(one) === roleKey(object),
+    );
+    const bytes = known && loaded.sets.object(known)?.usedBytes;
+    if (bytes !== undefined && bytes > 0n) used.set(`${object.table} ${object.name}`, bytes);
+  }
+  if (used.size === 0) return ruleset;
+  return {
+    tables: ruleset.tables.map((table) => ({
+      ...table,
+      objects: table.objects.map((object) => {
+        const bytes = used.get(`${table.family} ${object.name}`);
+        return object.kind === 'quota' && bytes !== undefined ? { ...object, used: Number(bytes) } : object;
+      }),
+    })),
+  };
 }
 
 /** Sets whose elements hold more than a count: an element that lacks its limit would match always. */

@@ -3,7 +3,7 @@
 import type { Manifest, ManifestSet, Plan } from '../compiler/plan.js';
 import type { Scratch } from '../kernel/scratch.js';
 import { formatDuration } from '../net/duration.js';
-import { decodeKey } from '../nft/key.js';
+import { decodeKey, keyBefore } from '../nft/key.js';
 import type { Expression, Statement } from '../nft/model.js';
 import { FLAG, MessageWriter } from '../wire/netlink.js';
 import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
@@ -73,17 +73,8 @@ function joined(elements: readonly WireElement[]): WireElement[] {
   return sorted.flatMap((element, index) => {
     if (element.intervalEnd || element.key === undefined) return [];
     const end = sorted[index + 1]?.key;
-    return [{ ...element, keyEnd: end === undefined ? new Uint8Array(element.key.length).fill(0xff) : before(end) }];
+    return [{ ...element, keyEnd: end === undefined ? new Uint8Array(element.key.length).fill(0xff) : keyBefore(end) }];
   });
-}
-
-function before(key: Uint8Array): Uint8Array {
-  const bytes = Uint8Array.from(key);
-  for (let at = bytes.length - 1; at >= 0; at--) {
-    bytes[at] = ((bytes[at] as number) - 1) & 0xff;
-    if (bytes[at] !== 0xff) break;
-  }
-  return bytes;
 }
 
 function expressionText(value: Expression): string {

@@ -128,13 +128,17 @@ export function judged({ considered }: Visit): Judged[] {
   return [...byPlace.values()];
 }
 
+/** Of those that took it the last one says what came of it. */
 const isCloser = (one: Considered, than: Considered): boolean =>
-  one.took === than.took ? one.held > than.held : one.took;
+  one.took === than.took ? one.took || one.held > than.held : one.took;
 
-/** Rules of the policy that came closest, best first; each held at least one match. */
-export function nearMisses(visits: readonly Visit[], most = 3): Miss[] {
+/**
+ * Rules of the policy that came closest, best first; each held at least one match.
+ * @param counts which rules would have made a difference; all when absent
+ */
+export function nearMisses(visits: readonly Visit[], counts: (at: Origin) => boolean = () => true, most = 3): Miss[] {
   const missed = visits.flatMap(judged).flatMap(({ at, closest }) => {
-    return at === undefined || closest.took || closest.held === 0 ? [] : [{ at, closest }];
+    return at === undefined || closest.took || closest.held === 0 || !counts(at) ? [] : [{ at, closest }];
   });
   const left = ({ closest: { rule, held } }: Miss): number => rule.prefixes - held;
   return missed.sort((a, b) => left(a) - left(b) || b.closest.held - a.closest.held).slice(0, most);

@@ -31,12 +31,19 @@ function headline({ packet, verdict, by, state, mark, in: device, incomplete }: 
   return `${packet}\n\n${verdict.toUpperCase()}   ${why}   ${facts.join(', ')}`;
 }
 
+/** Chains that the compiler made are told as what came of the rule that they are for. */
 function wayText(path: readonly AnswerChain[]): string {
-  return path.flatMap(chainLines).join('\n');
+  return path.flatMap((chain, index) => (chain.generated ? [] : chainLines(chain, madeFor(path, index)))).join('\n');
 }
 
-function chainLines({ hook, chain, rules, end }: AnswerChain): string[] {
-  const lines = rules.map(ruleColumns);
+/** The chains behind a chain that were made for rules of it. */
+function madeFor(path: readonly AnswerChain[], index: number): readonly AnswerChain[] {
+  const next = path.findIndex(({ generated }, at) => at > index && !generated);
+  return path.slice(index + 1, next < 0 ? undefined : next);
+}
+
+function chainLines({ hook, chain, rules, end }: AnswerChain, made: readonly AnswerChain[]): string[] {
+  const lines = rules.map((rule) => ruleColumns(withOutcome(rule, made)));
   if (end !== undefined) lines.push(['end', end === 'return' ? 'return' : `policy ${end}`, '']);
   if (lines.length === 0) return [];
   const title = chain === hook || chain.endsWith(`_${hook}`) ? hook : `${hook} ${chain}`;
@@ -44,6 +51,21 @@ function chainLines({ hook, chain, rules, end }: AnswerChain): string[] {
     `  ${(index === 0 ? title : '').padEnd(12)} ${at.padEnd(5)} ${what.padEnd(44)} ${why}`.trimEnd(),
   );
 }
+
+const passing: ReadonlySet<string> = new Set(['jump', 'goto', 'continue', 'return']);
+
+/** A rule that goes into a chain that was made for it: what ended there, or that nothing did. */
+function withOutcome(rule: AnswerRule, made: readonly AnswerChain[]): AnswerRule {
+  if (!rule.took || (rule.verdict !== 'jump' && rule.verdict !== 'goto')) return rule;
+  const inside = made.flatMap(({ rules }) => rules.filter((one) => isSamePlace(one, rule)));
+  if (inside.length === 0) return rule;
+  const last = inside.findLast(({ took, verdict }) => took && verdict !== undefined && !passing.has(verdict));
+  return { ...rule, verdict: last?.verdict ?? 'continue' };
+}
+
+/** Actions of a rule have columns of their own. */
+const isSamePlace = ({ place: a }: AnswerRule, { place: b }: AnswerRule): boolean =>
+  a !== undefined && b !== undefined && a.line === b.line && a.file === b.file;
 
 function ruleColumns({ place, rule, took, verdict, held, failed, instead }: AnswerRule): [string, string, string] {
   const at = place === undefined ? '-' : `:${place.line}`;

@@ -7,8 +7,9 @@ import type { Entry } from '../kernel/scratch.js';
 import { type Address, formatAddress } from '../net/address.js';
 import { type Flow, type FlowTuple, isReplayable, turned } from '../wire/conntrack-flows.js';
 import { MessageWriter } from '../wire/netlink.js';
-import { encodePacket, FLAG_BIT, type Packet, PROTOCOL } from '../wire/packet.js';
+import { encodePacket, FLAG_BIT, type Packet } from '../wire/packet.js';
 import { readRouteLookup, writeRouteLookup } from '../wire/rtnetlink-setup.js';
+import { packetBetween } from './passage.js';
 import type { PolicyIndex } from './policy-index.js';
 import type { Outcome } from './reading.js';
 import type { Trial, TrialLoad } from './trial.js';
@@ -31,12 +32,16 @@ export interface LivingFlow {
 export interface Cut {
   readonly flow: string;
   readonly packet: 'from the peer' | 'to the peer' | 'to open it';
+  /** With its conntrack entry, or without it: entries get lost, and a first policy that tracks finds none. */
+  readonly entry: 'kept' | 'none';
   /** `by policy.yaml:12 …`. */
   readonly by: string;
 }
 
 export interface Survival {
   readonly cut: readonly Cut[];
+  /** Flows that go on as long as their conntrack entries do, and would have gone on without them until now. */
+  readonly fragile: readonly string[];
   /** Flows that pass neither now nor then. */
   readonly failing: readonly string[];
   /** What could not be tried, for people. */
@@ -50,6 +55,9 @@ interface Probe {
   readonly packet: Packet;
   readonly at: Entry;
 }
+
+/** A probe in one of the two modes. */
+type Try = Probe & Pick<Cut, 'entry'>;
 
 /**
  * @param trial with the host already built
@@ -69,32 +77,52 @@ export async function proveSurvival(
     if (own.length === 0) untried.push(`${flow.name}: the host has no way to or from it`);
     probes.push(...own);
   }
-  const after = await sendAll(trial, flows, probes, then);
+  const tries = triesOf(probes);
+  const after = await sendAll(trial, tries, then);
   if (after.every(({ verdict }) => verdict === 'accept')) {
-    return { cut: [], failing: [], untried, packets: probes.length };
+    return { cut: [], fragile: [], failing: [], untried, packets: tries.length };
   }
-  const before = now === undefined ? undefined : await sendAll(trial, flows, probes, now);
+  const before = now === undefined ? undefined : await sendAll(trial, tries, now);
+  const ours = now !== undefined && now.ruleset.tables.length > 0;
   const cut: Cut[] = [];
-  const failing = new Set<string>();
-  for (const [index, { flow, what }] of probes.entries()) {
+  const [fragile, failing] = [new Set<string>(), new Set<string>()];
+  for (const [index, { flow, what, entry }] of tries.entries()) {
     const outcome = after[index]!;
     if (outcome.verdict === 'accept') continue;
-    if (before !== undefined && before[index]!.verdict !== 'accept') failing.add(flow.name);
-    else cut.push({ flow: flow.name, packet: what, by: outcome.incomplete ?? then.index.describe(outcome.stop) });
+    const by = outcome.incomplete ?? then.index.describe(outcome.stop);
+    const isHypothetical = entry === 'none' && flow.entry !== undefined;
+    if (before !== undefined && before[index]!.verdict !== 'accept') {
+      if (!isHypothetical) failing.add(flow.name);
+    }
+    // Its entry stays when rules come, and nothing of ours was there that would have let it go on without.
+    else if (isHypothetical && !ours) fragile.add(flow.name);
+    else cut.push({ flow: flow.name, packet: what, entry, by });
   }
-  return { cut, failing: [...failing], untried, packets: probes.length * (before === undefined ? 1 : 2) };
+  for (const { flow } of cut) fragile.delete(flow);
+  const packets = tries.length * (before === undefined ? 1 : 2);
+  return { cut, fragile: [...fragile], failing: [...failing], untried, packets };
+}
+
+/** First those with entries, then all without. */
+function triesOf(probes: readonly Probe[]): Try[] {
+  const tracked = probes.filter(({ flow }) => flow.entry !== undefined && isReplayable(flow.entry));
+  return [
+    ...tracked.map((probe) => ({ ...probe, entry: 'kept' as const })),
+    ...probes.map((probe) => ({ ...probe, entry: 'none' as const })),
+  ];
 }
 
 /** The entries are made anew for each ruleset: a load forgets them. */
-async function sendAll(
-  trial: Trial,
-  flows: readonly LivingFlow[],
-  probes: readonly Probe[],
-  load: TrialLoad,
-): Promise<Outcome[]> {
+async function sendAll(trial: Trial, tries: readonly Try[], load: TrialLoad): Promise<Outcome[]> {
   await trial.load(load);
-  await trial.connect(flows.flatMap(({ entry }) => (entry !== undefined && isReplayable(entry) ? [entry] : [])));
-  return trial.send(probes.map(({ packet, at }) => ({ packet: encodePacket(packet), at })));
+  const [kept, none] = (['kept', 'none'] as const).map((mode) => tries.filter(({ entry }) => entry === mode));
+  const entries = new Set(kept!.flatMap(({ flow }) => flow.entry ?? []));
+  await trial.connect([...entries]);
+  const send = (some: readonly Try[]) =>
+    trial.send(some.map(({ packet, at }) => ({ packet: encodePacket(packet), at })));
+  const withEntries = await send(kept!);
+  await trial.forgetFlows();
+  return [...withEntries, ...(await send(none!))];
 }
 
 async function probesOf(trial: Trial, flow: LivingFlow, routes: Map<string, Entry | undefined>): Promise<Probe[]> {
@@ -116,13 +144,8 @@ async function probesOf(trial: Trial, flow: LivingFlow, routes: Map<string, Entr
 }
 
 function packetOf(protocol: number, tuple: FlowTuple, flags: number): Packet {
-  const { source, destination, sourcePort, destinationPort } = tuple;
-  const ports = { sourcePort, destinationPort };
-  return {
-    ...{ source, destination, protocol, payload: new Uint8Array(0) },
-    ...(protocol === PROTOCOL.TCP && { tcp: { ...ports, flags } }),
-    ...(protocol === PROTOCOL.UDP && { udp: ports }),
-  };
+  const packet = packetBetween(protocol, tuple);
+  return packet.tcp === undefined ? packet : { ...packet, tcp: { ...packet.tcp, flags } };
 }
 
 /** Where packets of an address come from: this host, or the device that leads to it. */

@@ -89,15 +89,19 @@ export class Trial {
 
   /** One packet after the other. */
   async send(injections: readonly Injection[]): Promise<Outcome[]> {
-    const setting = this.#loaded();
-    const runs = await this.scratch.inject(injections);
-    return runs.map((run, index) => readRun(run, packetIn(injections[index]!.packet), setting));
+    const runs = await this.record(injections);
+    return runs.map((run, index) => this.read(run, injections[index]!.packet));
   }
 
-  /** What `send` reads, undecoded: to record it. */
+  /** What `send` reads, undecoded: to record it, or to look closer. */
   async record(injections: readonly Injection[]): Promise<readonly RawRun[]> {
     this.#loaded();
     return this.scratch.inject(injections);
+  }
+
+  /** What became of a packet of `record`. */
+  read(run: RawRun, packet: Uint8Array): Outcome {
+    return readRun(run, packetIn(packet), this.#loaded());
   }
 
   dispose(): void {

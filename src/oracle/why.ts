@@ -1,27 +1,27 @@
 /** `why`: one packet through a policy on a copy of the host, and the answer. */
 
-import type { Manifest, ManifestSet, Plan } from '../compiler/plan.js';
-import { asPosternError, PosternError } from '../errors.js';
-import type { Kernel } from '../kernel/kernel.js';
+import type { Plan } from '../compiler/plan.js';
 import type { LiveHost } from '../kernel/live-host.js';
 import type { Entry, ScratchHost } from '../kernel/scratch.js';
-import { formatDuration } from '../net/duration.js';
+import { formatAddress } from '../net/address.js';
+import { counted } from '../net/text.js';
 import type { Policy } from '../policy/ast.js';
 import type { Flow } from '../wire/conntrack-flows.js';
-import { encodePacket, type Packet } from '../wire/packet.js';
+import { encodePacket, type Packet, portsOf } from '../wire/packet.js';
 import { type Answer, answerOf } from './answer.js';
+import { effectsOf, memoryOf } from './effects.js';
+import { loadableTables } from './foreign.js';
 import type { HostInterface } from './host.js';
-import { liveElements } from './live-sets.js';
-import { type Member, membersOf } from './memory.js';
-import { planContents } from './plan-contents.js';
-import type { SetContents, Trial, TrialLoad } from './trial.js';
+import { copiedContents, type Loaded, withLiveQuotas } from './live-sets.js';
+import { packetBetween, packetsSeen } from './passage.js';
+import type { Outcome } from './reading.js';
+import type { Trial } from './trial.js';
 
 /** The host that is asked about, as it is now. */
 export interface LiveState {
   readonly host: LiveHost;
-  /** Elements are read from it by the indexes of `manifest`. Absent: nothing of ours is loaded. */
-  readonly kernel?: Kernel;
-  readonly manifest?: Manifest;
+  /** Absent: nothing of ours is. */
+  readonly loaded?: Loaded;
   /** The connection that the packet belongs to. */
   readonly flow?: Flow;
   /** nft text of the tables that aren't ours, by their names. */
@@ -38,58 +38,84 @@ export interface WhyQuestion {
   readonly live: LiveState;
 }
 
+/** After translation a packet has other addresses, and so on; each round looks up what the one before has shown. */
+const MOST_ROUNDS = 3;
+
 /** @throws PosternError when the kernel can't be asked; what could not be copied is said in the answer. */
-export async function why(trial: Trial, { plan, policy, packet, bytes, at, live }: WhyQuestion): Promise<Answer> {
-  const { host } = live.host;
-  const caveats = [...live.host.problems, ...(await trial.build(host))];
-  const elements = await copiedElements(plan, packet, live);
+export async function why(trial: Trial, question: WhyQuestion): Promise<Answer> {
+  const { plan, policy, packet, at, live } = question;
+  const problems = await trial.build(live.host.host);
+  const bytes = question.bytes ?? encodePacket(packet);
+  let round = await tryOnce(trial, question, [packet, ...flowPackets(live.flow)], bytes);
+  for (let count = 1; count < MOST_ROUNDS; count++) {
+    const more = round.seen.filter((one) => !round.lookedUp.some((known) => endsOf(known) === endsOf(one)));
+    if (more.length === 0) break;
+    round = await tryOnce(trial, question, [...round.lookedUp, ...more], bytes);
+  }
+  const device = 'device' in at ? at.device : undefined;
+  const caveats = [...live.host.problems, ...problems, ...round.caveats];
+  const { outcome, effects, copied } = round;
+  return answerOf({
+    ...{ packet, outcome, rules: trial.rules, plan, policy, effects, copied, caveats },
+    ...(device !== undefined && { device }),
+  });
+}
+
+interface Round {
+  readonly outcome: Outcome;
+  /** The packet as rules saw it, once for each pair of ends. */
+  readonly seen: readonly Packet[];
+  readonly lookedUp: readonly Packet[];
+  readonly effects: readonly string[];
+  readonly copied: readonly string[];
+  readonly caveats: readonly string[];
+}
+
+async function tryOnce(
+  trial: Trial,
+  { plan, at, live }: WhyQuestion,
+  packets: readonly Packet[],
+  bytes: Uint8Array,
+): Promise<Round> {
+  const elements = copiedContents({ plan, packets, interfaces: interfacesOf(live.host) }, live.loaded);
   const groups = plan.manifest.groups.map(({ group }) => group);
-  const load: TrialLoad = { ruleset: plan.ruleset, contents: elements.contents, twin: true, groups };
-  caveats.push(...elements.caveats, ...(await loadWithForeign(trial, load, live.foreign)));
-  const copied = [...hostCopies(host, live), ...elements.copied];
+  const { contents } = elements;
+  const ruleset = withLiveQuotas(plan, live.loaded);
+  const caveats = [...elements.caveats];
+  if (live.loaded === undefined) caveats.push('nothing of Postern is loaded: tables hold what the policy says');
+  const load = { ruleset, contents, twin: true, groups };
+  const foreign = await loadableTables(trial, load, live.foreign);
+  caveats.push(...foreign.problems);
+  if (!foreign.isLoaded) await trial.load({ ...load, foreign: foreign.texts });
+  const copied = [...hostCopies(live.host.host, live), ...elements.copied];
   if (live.flow !== undefined) {
     const refused = await trial.connect([live.flow]);
     if (refused.length === 0) copied.push('the connection of the packet, as conntrack knows it');
     else caveats.push(`the packet's connection could not be copied: ${refused[0]?.reason}`);
   }
-  const before = await remembered(trial, plan);
-  const [outcome] = await trial.send([{ packet: bytes ?? encodePacket(packet), at, counters: true }]);
-  const effects = changes(before, await remembered(trial, plan));
-  const device = 'device' in at ? at.device : undefined;
-  return answerOf({
-    ...{ packet, outcome: outcome!, rules: trial.rules, plan, policy, effects, copied, caveats },
-    ...(device !== undefined && { device }),
-  });
+  const before = await memoryOf(trial.scratch, plan);
+  const [run] = await trial.record([{ packet: bytes, at, counters: true }]);
+  const effects = effectsOf(before, await memoryOf(trial.scratch, plan), plan);
+  const outcome = trial.read(run!, bytes);
+  return { outcome, seen: packetsSeen(run!, packets[0]!), lookedUp: packets, effects, copied, caveats };
 }
 
-async function copiedElements(
-  plan: Plan,
-  packet: Packet,
-  { host, kernel, manifest }: LiveState,
-): Promise<{ contents: SetContents; copied: readonly string[]; caveats: readonly string[] }> {
-  const planned = planContents(plan, interfacesOf(host));
-  if (kernel === undefined || manifest === undefined) {
-    return {
-      contents: planned,
-      copied: [],
-      caveats: ['nothing of Postern is loaded: tables hold what the policy says'],
-    };
-  }
-  const devices = host.host.devices.map(({ name }) => name);
-  const live = await liveElements(kernel, manifest, plan, [packet], devices);
-  const own = plan.manifest.sets.filter(({ role }) => role.kind === 'interface' || role.kind === 'table');
-  const isLive = new Set(manifest.sets.map(({ role }) => JSON.stringify(Object.entries(role).sort())));
-  const contents = new Map(live.contents);
-  for (const set of own) {
-    const path = [...planned.keys()].find((key) => key.endsWith(` ${set.name}`));
-    const isThere = isLive.has(JSON.stringify(Object.entries(set.role).sort()));
-    // A table that the host doesn't have yet comes with the policy's entries.
-    if (path !== undefined && (!isThere || set.role.kind === 'interface')) contents.set(path, planned.get(path)!);
-  }
-  return { ...live, contents };
+/** Of a translated connection: what its other side sees. */
+function flowPackets(flow: Flow | undefined): Packet[] {
+  return flow === undefined ? [] : [flow.original, flow.reply].map((tuple) => packetBetween(flow.protocol, tuple));
 }
 
-function interfacesOf({ host, addresses }: LiveHost): HostInterface[] {
+/** The same for both directions: sets are asked for either end in any case. */
+function endsOf(packet: Packet): string {
+  const { sourcePort = 0, destinationPort = 0 } = portsOf(packet) ?? {};
+  const ends = [
+    `${formatAddress(packet.source)} ${sourcePort}`,
+    `${formatAddress(packet.destination)} ${destinationPort}`,
+  ];
+  return ends.sort().join(' ');
+}
+
+export function interfacesOf({ host, addresses }: LiveHost): HostInterface[] {
   return host.devices.map(({ name }) => ({
     device: name,
     addresses: addresses.filter(({ device }) => device === name),
@@ -100,66 +126,11 @@ function interfacesOf({ host, addresses }: LiveHost): HostInterface[] {
 
 function hostCopies({ devices, addresses, routes, rules, sysctls }: ScratchHost, { foreign }: LiveState): string[] {
   const counts = [
-    `${devices.length} devices`,
-    `${addresses.length} addresses`,
-    `${routes.length} routes`,
-    `${rules.length} routing rules`,
-    `${sysctls.length} settings`,
+    counted(devices.length, 'device'),
+    counted(addresses.length, 'address', 'addresses'),
+    counted(routes.length, 'route'),
+    counted(rules.length, 'routing rule'),
+    counted(sysctls.length, 'setting'),
   ];
   return [counts.join(', '), ...(foreign.size > 0 ? [`tables of others: ${[...foreign.keys()].join(', ')}`] : [])];
 }
-
-/** With the tables of others that load; those that don't are named. */
-export async function loadWithForeign(
-  trial: Trial,
-  load: TrialLoad,
-  foreign: ReadonlyMap<string, string>,
-): Promise<string[]> {
-  try {
-    await trial.load({ ...load, foreign: [...foreign.values()] });
-    return [];
-  } catch (error) {
-    if (foreign.size === 0 || !(error instanceof PosternError)) throw error;
-  }
-  const loadable: string[] = [];
-  const caveats: string[] = [];
-  for (const [name, text] of foreign) {
-    try {
-      await trial.load({ ...load, foreign: [...loadable, text] });
-      loadable.push(text);
-    } catch (error) {
-      caveats.push(`table ${name} could not be copied (${asPosternError(error).message}): the verdict is without it`);
-    }
-  }
-  await trial.load({ ...load, foreign: loadable });
-  return caveats;
-}
-
-/** By set. */
-type Remembered = ReadonlyMap<string, { readonly label: string; readonly members: readonly Member[] }>;
-
-/** What rules may change: sets that are neither the policy's nor the daemon's alone. */
-async function remembered({ scratch }: Trial, { manifest }: Plan): Promise<Remembered> {
-  const sets = manifest.sets.filter(
-    ({ contents, role, data }) => contents === undefined && role.kind !== 'interface' && data === undefined,
-  );
-  const lists = await membersOf(scratch, manifest, sets);
-  const labelOf = ({ role, name }: ManifestSet): string => (role.kind === 'table' ? `<${role.table}>` : name);
-  return new Map(sets.map((set, index) => [set.name, { label: labelOf(set), members: lists[index]! }]));
-}
-
-function changes(before: Remembered, after: Remembered): string[] {
-  return [...after].flatMap(([set, { label, members }]) => {
-    const known = new Map(before.get(set)?.members.map((member) => [member.text, member]));
-    const added = members.flatMap(({ text, expiresMs, packets }) => {
-      const old = known.get(text);
-      if (old === undefined) return [`${text} is added to ${label}${forText(expiresMs)}`];
-      return packets !== undefined && packets > (old.packets ?? 0n) ? [`${text} is counted in ${label}`] : [];
-    });
-    const gone = [...known.keys()].filter((text) => !members.some((member) => member.text === text));
-    return [...added, ...gone.map((text) => `${text} is deleted from ${label}`)];
-  });
-}
-
-const forText = (expiresMs: number | undefined): string =>
-  expiresMs === undefined ? '' : ` for ${formatDuration(Math.ceil(expiresMs / 1000) * 1000)}`;

@@ -7,6 +7,7 @@ import type { Expression, Statement } from '../nft/model.js';
 import { renderStatement } from '../nft/statement.js';
 import { flagNames, type Packet, portsOf } from '../wire/packet.js';
 import type { Outcome } from './reading.js';
+import { setLabel } from './set-label.js';
 
 /** What is known of the packet that a condition was held against. */
 export interface Facts {
@@ -84,10 +85,9 @@ function valueText(right: Expression, facts: Facts): string {
 }
 
 /** `<office>` for the sets of a table, `wan:network` for those of an interface. */
-export function setText(name: string, { sets }: Manifest): string {
-  const role = sets.find((set) => set.name === name)?.role;
-  if (role?.kind === 'table') return `<${role.table}>`;
-  return role?.kind === 'interface' ? `${role.device}:${role.part}` : `@${name}`;
+function setText(name: string, { sets }: Manifest): string {
+  const set = sets.find((one) => one.name === name);
+  return set?.role.kind === 'table' || set?.role.kind === 'interface' ? setLabel(set) : `@${name}`;
 }
 
 interface Named {
@@ -117,7 +117,8 @@ function packetValue(key: string, { packet }: Facts): Named | undefined {
     case 'l4proto':
       return { name: 'it', value: formatProtocol(packet.protocol) };
     case 'type':
-      return packet.icmp && { name: 'type', value: String(packet.icmp.type) };
+      if (packet.icmp === undefined) return { name: 'it', value: formatProtocol(packet.protocol) };
+      return { name: 'type', value: String(packet.icmp.type) };
     default:
       return undefined;
   }

@@ -83,7 +83,10 @@ test('connections that are not tracked yet are seen to be cut by the first polic
   rmSync(join(folder, 'state'), { recursive: true });
   const { exitCode, stderr } = await apply(open);
   assert.equal(exitCode, 4, stderr);
-  assert.match(stderr, /http-alt\/198\.51\.100\.2: a packet from the peer would be stopped/);
+  assert.match(
+    stderr,
+    /http-alt\/198\.51\.100\.2: a packet from the peer, without its conntrack entry, would be stopped/,
+  );
 });
 
 test('a flow that the policy says must survive is held against the policy itself', async () => {

@@ -5,7 +5,7 @@ import type { ApplyResult } from '../../engine/policy-control.js';
 import { PosternError } from '../../errors.js';
 import { parseDuration } from '../../net/duration.js';
 import type { Api, ApiParts } from '../api.js';
-import { Instant, PlanOutput, strict } from '../schemas.js';
+import { Instant, PlanOutput, PolicyInput, strict } from '../schemas.js';
 
 const PolicyOutput = Type.Object({
   file: Type.String(),
@@ -38,13 +38,7 @@ const ReloadInput = Type.Union([
   Type.Null(),
 ]);
 
-const PlanInput = Type.Union([
-  strict({
-    file: Type.String({ maxLength: 4096, description: 'Name of the file, for messages.' }),
-    text: Type.String({ description: 'The policy to compare with. The policy file when absent.' }),
-  }),
-  Type.Null(),
-]);
+const PlanInput = Type.Union([PolicyInput, Type.Null()]);
 
 export function policyRoutes(api: Api, { engine: { policy }, reload }: ApiParts): void {
   const tags = ['policy'];

@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import type { ApiParts } from '../../api/api.js';
 import { openSocket } from '../../api/listen.js';
 import { claimSocket } from '../../api/unix-socket.js';
-import type { ApplyOptions, ApplyResult } from '../../engine/policy-control.js';
+import type { Engine } from '../../engine/engine.js';
+import type { ApplyOptions, ApplyResult, CompiledPolicy } from '../../engine/policy-control.js';
 import { PosternError } from '../../errors.js';
 import { enterNamespace } from '../../kernel/netns.js';
 import { packetCopies } from '../../kernel/packet-copies.js';
@@ -114,13 +115,16 @@ function attach({ engine, store, audit }: Ground, { log, startedAt, socket, onSt
     now: Date.now,
     startedAt,
     reload,
-    why: async (packet, text) => {
-      const { current } = engine.policy;
-      if (current === undefined) throw new PosternError('not-found', 'no policy is in force yet');
+    why: async (packet, source) => {
+      const { plan: loaded } = inForce(engine);
+      const compiled = source === undefined ? inForce(engine) : compileText(source, loaded.manifest);
       const { askWhy } = await import('../live-why.js');
-      const { manifest } = current.plan;
-      const compiled = text === undefined ? current : compileText({ file: current.source.file, text }, manifest);
-      return askWhy({ compiled, loaded: manifest, line: packet });
+      return askWhy({ compiled, loaded, packet });
+    },
+    whyAddress: async (address) => {
+      const compiled = inForce(engine);
+      const [{ askAddress }, { booksOf }] = await Promise.all([import('../live-address.js'), import('./books.js')]);
+      return askAddress({ address, compiled, loaded: compiled.plan, books: await booksOf(engine, address) });
     },
     services: () => [...services.views(), ...listeners.views()],
     store: () => store.status(),
@@ -140,4 +144,10 @@ function attach({ engine, store, audit }: Ground, { log, startedAt, socket, onSt
     if (what === 'rolled-back') void bring();
   });
   return { parts, bring };
+}
+
+/** @throws PosternError `not-found` before the first policy. */
+function inForce({ policy }: Engine): CompiledPolicy {
+  if (policy.current === undefined) throw new PosternError('not-found', 'no policy is in force yet');
+  return policy.current;
 }

@@ -1,0 +1,38 @@
+/** What the daemon's engine knows of an address. */
+
+import type { Engine } from '../../engine/engine.js';
+import type { TestResult } from '../../engine/tables.js';
+import { type Address, compareAddresses } from '../../net/address.js';
+import { formatPrefix } from '../../net/prefix.js';
+import type { Books, GrantConcern, TableConcern } from '../../oracle/address.js';
+
+export async function booksOf({ tables, knocks }: Engine, address: Address): Promise<Books> {
+  const concerns: TableConcern[] = [];
+  for (const { name } of await tables.list()) concerns.push(...concernOf(name, await tables.test(name, address)));
+  const grants = (await knocks.list()).filter((grant) => compareAddresses(grant.address, address) === 0);
+  return {
+    tables: concerns,
+    grants: grants.map(
+      ({ knock, by, client, until }): GrantConcern => ({
+        knock,
+        by: client === undefined ? by : `${by} of ${client}`,
+        ...(until !== undefined && { until: new Date(until).toISOString() }),
+      }),
+    ),
+  };
+}
+
+function concernOf(table: string, { inTable, entry }: TestResult): TableConcern[] {
+  if (entry === undefined) return [];
+  const { prefix, source, expiresAt, comment } = entry;
+  return [
+    {
+      table,
+      entry: formatPrefix(prefix),
+      source: `${source.kind} ${source.id}`.trimEnd(),
+      ...(!inTable && { not: true }),
+      ...(expiresAt !== undefined && { until: new Date(expiresAt).toISOString() }),
+      ...(comment !== undefined && { comment }),
+    },
+  ];
+}
