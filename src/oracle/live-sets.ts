@@ -59,7 +59,7 @@ export function copiedContents({ plan, packets, interfaces }: Tried, loaded: Loa
       continue;
     }
     if (set.contents !== undefined || limited.has(`${set.table} ${set.name}`)) continue;
-    if (set.role.kind !== 'table' && (keyLength(set.key) === undefined || set.data !== undefined)) {
+    if (set.role.kind !== 'table' && !isKnowable(set)) {
       if (loaded !== undefined) caveats.push(`what is in ${setLabel(set, manifest)} was not copied`);
       continue;
     }
@@ -70,6 +70,15 @@ export function copiedContents({ plan, packets, interfaces }: Tried, loaded: Loa
   }
   return { contents, copied: [...new Set(copied)], caveats };
 }
+
+const knowable: ReadonlySet<string> = new Set([
+  ...['ipv4_addr', 'ipv6_addr', 'inet_service', 'inet_proto', 'nf_proto'],
+  ...['ifname', 'mark', 'icmp_type', 'icmpv6_type'],
+]);
+
+/** Does a packet say which keys of the set it can touch? */
+const isKnowable = ({ key, data }: ManifestSet): boolean =>
+  data === undefined && keyLength(key) !== undefined && key.every((type) => knowable.has(type));
 
 interface Found {
   readonly elements: readonly Element[];
