@@ -17,11 +17,6 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'print what a policy compiles to, as nft text',
     load: async () => (await import('./compile.js')).compile,
   },
-  why: {
-    topic: 'Policy',
-    summary: 'say what becomes of a packet, or what concerns an address, and which line decides',
-    load: async () => (await import('./why.js')).why,
-  },
   test: {
     topic: 'Policy',
     summary: 'test policies: packets through the real kernel, and what must become of them',

@@ -1,11 +1,16 @@
 /**
- * The commands that do nothing but ask the daemon. They and all that they load are bundled into one file, since finding and
+ * The commands that do nothing but ask the daemon, or do so when it runs. They and all that they load are bundled into one file, since finding and
  * linking modules would cost them more time than the question itself: nothing here may load the compiler or the kernel's edges.
  */
 
 import type { CommandEntry } from './command.js';
 
 export const daemonCommands: Readonly<Record<string, CommandEntry>> = {
+  why: {
+    topic: 'Policy',
+    summary: 'say what becomes of a packet, or what concerns an address, and which line decides',
+    load: async () => (await import('./why.js')).why,
+  },
   reload: {
     topic: 'Daemon',
     summary: "apply the daemon's policy file as it is now",

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import type { PolicyText } from '../engine/policy-control.js';
 import { PosternError } from '../errors.js';
 import { formatAddress, parseAddress } from '../net/address.js';
 import { type AddressAnswer, addressText } from '../oracle/address.js';
@@ -82,11 +83,13 @@ async function directAddress(address: string, values: Values): Promise<AddressAn
 async function askDaemon(daemon: Daemon, packet: AskedPacket, { policy }: Values): Promise<Answer> {
   const what =
     'line' in packet ? { packet: packet.line } : { hex: Buffer.from(packet.bytes).toString('hex'), in: packet.from };
+  return daemon.ask('POST', '/v1/why', policy === undefined ? what : { ...what, policy: await policyText(policy) });
+}
+
+/** Its lists are read from beside it, wherever the daemon was started. */
+async function policyText(file: string): Promise<PolicyText> {
   const { readPolicyFile } = await import('./policy-file.js');
-  return daemon.ask('POST', '/v1/why', {
-    ...what,
-    ...(policy !== undefined && { policy: readPolicyFile(resolve(policy)) }),
-  });
+  return readPolicyFile(resolve(file));
 }
 
 function packetIn({ pcap, hex, number = '1', in: from }: Values): AskedPacket | undefined {

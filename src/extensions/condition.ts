@@ -3,10 +3,10 @@
  * so that flipping it is a change of elements, and several flip in one transaction.
  */
 
-import { Type } from 'typebox';
 import { match, meta, setRef } from '../nft/build.js';
 import type { Statement } from '../nft/model.js';
 import { entryOf } from '../policy/formats/names.js';
+import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
 import { conditionName, conditionState } from './condition-names.js';
 import { type Extension, matchWord, sectionWord } from './extension.js';

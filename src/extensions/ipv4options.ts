@@ -5,7 +5,7 @@
  * almost all, are decided by the length of their header.
  */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import {
   and,
   goto,
@@ -23,6 +23,7 @@ import {
 import type { Expression, Statement, Verdict } from '../nft/model.js';
 import type { Policy } from '../policy/ast.js';
 import { present as presence } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Misread } from '../policy/scope.js';
 import { ChoiceOf, type Format, Value } from '../policy/types.js';
 import { type Extension, matchWord } from './extension.js';

@@ -4,10 +4,10 @@
  * a set of all combinations.
  */
 
-import { Type } from 'typebox';
 import type { Family } from '../net/address.js';
 import { concat, ip, ip6, match, oneOf, range, raw, tcp } from '../nft/build.js';
 import type { Expression, Statement } from '../nft/model.js';
+import { Type } from '../policy/schema-type.js';
 import { Misread } from '../policy/scope.js';
 import { type Format, Sentence, Value } from '../policy/types.js';
 import { type Extension, matchWord } from './extension.js';

@@ -3,7 +3,7 @@
  * daemon a copy of the header; what only the rule knows (how the connection stood at that moment) is in the log prefix.
  */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import {
   and,
   concat,
@@ -21,6 +21,7 @@ import {
 } from '../nft/build.js';
 import type { Expression, Statement, Verdict } from '../nft/model.js';
 import { path } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Misread } from '../policy/scope.js';
 import { type Format, Value } from '../policy/types.js';
 import { actionWord, type Extension, sectionWord } from './extension.js';

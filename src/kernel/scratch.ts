@@ -113,7 +113,7 @@ class ScratchThread implements Scratch {
   #ended: PosternError | undefined;
 
   constructor() {
-    this.#worker = new Worker(new URL('./scratch/worker.js', import.meta.url));
+    this.#worker = new Worker(new URL('./scratch/thread.mjs', import.meta.url));
     this.#worker.on('message', (message: FromScratch) => this.#take(message));
     this.#worker.on('error', (cause) => this.#end(new PosternError('internal', `scratch host: ${cause}`, { cause })));
     this.#worker.on('exit', () => this.#end(new PosternError('busy', 'the scratch host has ended')));

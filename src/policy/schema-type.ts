@@ -3,10 +3,10 @@
  * are made here because TypeBox is 370 modules, and every command that reads a policy would wait for all of them.
  */
 
-import type { TSchema, Type as TypeBox } from 'typebox';
+import type { TSchema } from 'typebox';
 
 type Constructors = Pick<
-  typeof TypeBox,
+  typeof import('typebox').Type,
   'Array' | 'Boolean' | 'Integer' | 'Literal' | 'Number' | 'Object' | 'Optional' | 'String' | 'Union' | 'Unsafe'
 >;
 
