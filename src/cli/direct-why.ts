@@ -2,6 +2,7 @@
 
 import { type EngineState, stateFile } from '../engine/state-file.js';
 import { PosternError } from '../errors.js';
+import { openScratch } from '../kernel/scratch.js';
 import type { Address } from '../net/address.js';
 import type { AddressAnswer } from '../oracle/address.js';
 import type { Answer } from '../oracle/answer.js';
@@ -17,7 +18,10 @@ interface Places {
 }
 
 export async function askWhyDirectly(packet: AskedPacket, places: Places): Promise<Answer> {
-  return askWhy({ packet, ...(await inQuestion(places)), ...namespaceOf(places) });
+  // Its thread starts while the policy is read.
+  const scratch = openScratch();
+  scratch.catch(() => {});
+  return askWhy({ packet, ...(await inQuestion(places)), ...namespaceOf(places), scratch });
 }
 
 export async function askAddressDirectly(address: Address, places: Places): Promise<AddressAnswer> {

@@ -6,7 +6,7 @@ import { PosternError } from '../errors.js';
 import { readForeignTables } from '../kernel/foreign-tables.js';
 import { type LiveHost, readLiveFlow, readLiveHost } from '../kernel/live-host.js';
 import { openLiveSets } from '../kernel/live-sets.js';
-import { type Entry, openScratch } from '../kernel/scratch.js';
+import { type Entry, openScratch, type Scratch } from '../kernel/scratch.js';
 import type { Answer } from '../oracle/answer.js';
 import { Trial } from '../oracle/trial.js';
 import { type LiveState, why } from '../oracle/why.js';
@@ -21,6 +21,8 @@ export interface WhyAsk {
   readonly loaded?: Pick<Plan, 'manifest' | 'tables'>;
   readonly packet: AskedPacket;
   readonly netns?: string;
+  /** One that was opened before; it is disposed of. */
+  readonly scratch?: Promise<Scratch>;
 }
 
 /** A packet in one line, or as bytes with the interface where it comes in (`host`: the host's own). */
@@ -47,10 +49,10 @@ interface Asked {
 }
 
 /** @throws PosternError `invalid` (the packet), `not-found` (the interface), and whatever the kernel says. */
-export async function askWhy({ compiled, loaded, packet, netns }: WhyAsk): Promise<Answer> {
+export async function askWhy({ compiled, loaded, packet, netns, scratch }: WhyAsk): Promise<Answer> {
   const asked = readAsked(packet);
   // Its thread starts while the host is read.
-  const opening = openScratch();
+  const opening = scratch ?? openScratch();
   opening.catch(() => {});
   const sets = openLiveSets(loaded?.manifest.tables ?? [], netns);
   try {

@@ -4,10 +4,11 @@
  * set: neither the flag nor its negation holds.
  */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { match, meta, setRef } from '../nft/build.js';
 import { interfaceName } from '../policy/formats/interfaces.js';
 import { present } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Misread } from '../policy/scope.js';
 import { ChoiceOf, type Format, Value } from '../policy/types.js';
 import { DEVICE_FLAGS } from '../wire/rtnetlink.js';

@@ -64,8 +64,9 @@ export function copiedContents({ plan, packets, interfaces }: Tried, loaded: Loa
       continue;
     }
     const { elements, told, isLive } = elementsFor(set, { plan, packets, devices }, loaded);
+    const own = isLive || set.role.kind === 'table' ? elements : planned.get(path);
     // Empty, too: the plan may have contents that a new set begins with.
-    if (elements.length > 0 || isLive) contents.set(path, elements);
+    if (own !== undefined && (isLive || own.length > 0)) contents.set(path, own);
     copied.push(...told.map((text) => `of ${setLabel(set, manifest)}: ${text}`));
   }
   return { contents, copied: [...new Set(copied)], caveats };

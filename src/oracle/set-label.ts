@@ -14,6 +14,8 @@ export function setLabel({ role }: Pick<ManifestSet, 'role'>, manifest?: Pick<Ma
       return `account ${role.account} (by ${role.direction})`;
     case 'device-macs':
       return 'the MACs of devices';
+    case 'device-flags':
+      return role.device === undefined ? 'devices by their flags' : `flags of ${role.device}`;
     case 'rule':
       return `${role.word} of ${ruleLabel(role.rule, manifest)}`;
     case 'extension':
