@@ -3,6 +3,7 @@
 import type { AccountSeries } from '../engine/accounts.js';
 import type { ConditionState } from '../engine/conditions.js';
 import type { EngineMetrics } from '../engine/engine.js';
+import type { QuotaState } from '../engine/quotas.js';
 import type { TableSummary } from '../engine/tables.js';
 import type { MetricFamily } from '../services/service.js';
 import type { StoreStatus } from '../store/store.js';
@@ -110,6 +111,26 @@ export function accountFamilies(series: readonly AccountSeries[]): MetricFamily[
 export function conditionFamilies(conditions: readonly ConditionState[]): MetricFamily[] {
   const samples = conditions.map(({ name, on }) => ({ labels: { condition: name }, value: on ? 1 : 0 }));
   return [gauge('postern_condition', '1 while the condition is on.', ['condition'], samples)];
+}
+
+export function quotaFamilies(quotas: readonly QuotaState[]): MetricFamily[] {
+  const samples = (count: (quota: QuotaState) => bigint): Samples =>
+    quotas.map((quota) => ({ labels: { quota: quota.name, unit: quota.unit }, value: Number(count(quota)) }));
+  const labels = ['quota', 'unit'];
+  return [
+    gauge(
+      'postern_quota_value',
+      'What a quota holds.',
+      labels,
+      samples(({ value }) => value),
+    ),
+    gauge(
+      'postern_quota_initial',
+      'What a quota holds after a reset.',
+      labels,
+      samples(({ amount }) => amount),
+    ),
+  ];
 }
 
 export function storeFamilies(status: StoreStatus): MetricFamily[] {

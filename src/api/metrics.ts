@@ -3,7 +3,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { MetricFamily } from '../services/service.js';
 import type { ApiParts } from './api.js';
-import { accountFamilies, conditionFamilies, engineFamilies, storeFamilies } from './families.js';
+import { accountFamilies, conditionFamilies, engineFamilies, quotaFamilies, storeFamilies } from './families.js';
 
 export class Metrics {
   /** Our own: what a library of ours registers elsewhere doesn't leak in. */
@@ -57,6 +57,7 @@ export class Metrics {
       ...engineFamilies(await engine.metrics(), await engine.tables.list()),
       ...accountFamilies(await engine.accounts.series()),
       ...conditionFamilies(await engine.conditions.list()),
+      ...quotaFamilies(await engine.quotas.list()),
       ...(store === undefined ? [] : storeFamilies(store())),
       ...services().flatMap(({ metrics }) => metrics),
     ];

@@ -41,6 +41,11 @@ export const daemonCommands: Readonly<Record<string, CommandEntry>> = {
     summary: 'look at per-IP accounts',
     load: async () => (await import('./account.js')).account,
   },
+  quota: {
+    topic: 'Tables and accounts',
+    summary: 'look at and change quotas',
+    load: async () => (await import('./quota.js')).quota,
+  },
   condition: {
     topic: 'Tables and accounts',
     summary: 'look at and flip the switches of the policy',

@@ -24,6 +24,7 @@ import { LiveAccounts } from './live-accounts.js';
 import { LiveConditions } from './live-conditions.js';
 import { LiveKnocks } from './live-knocks.js';
 import { LivePolicy, type LivePolicyOptions } from './live-policy.js';
+import { LiveQuotas } from './live-quotas.js';
 import { LiveTables } from './live-tables.js';
 import { Loader, loadable } from './loader.js';
 import { Periodic } from './periodic.js';
@@ -68,6 +69,7 @@ class KernelEngine implements Engine {
   readonly accounts: LiveAccounts;
   readonly knocks: LiveKnocks;
   readonly conditions: LiveConditions;
+  readonly quotas: LiveQuotas;
   readonly policy: LivePolicy;
   readonly #clock: Clock;
   readonly #committer: Committer;
@@ -123,6 +125,16 @@ class KernelEngine implements Engine {
     this.accounts = new LiveAccounts({ kernel, clock, gate, ...pick(options, 'seriesPerAccount') });
     this.knocks = new LiveKnocks({ kernel, committer: this.#committer, clock, gate, events, store });
     this.conditions = new LiveConditions({ kernel, committer: this.#committer, gate, events, store });
+    this.quotas = new LiveQuotas({
+      kernel,
+      committer: this.#committer,
+      clock,
+      gate,
+      events,
+      store,
+      reload: () => this.policy.reload(),
+      trouble: (error) => this.#trouble(error),
+    });
     this.#interfaces = new InterfaceSets({
       kernel,
       committer: this.#committer,
@@ -134,8 +146,13 @@ class KernelEngine implements Engine {
       kernel,
       gate,
       tables: this.#policyTables,
+      prepared: (plan, presence) => this.quotas.prepared(plan, presence),
       contents: ({ manifest }, presence) =>
-        new Map([...this.#interfaces.contents(manifest, presence), ...this.conditions.contents(manifest, presence)]),
+        new Map([
+          ...this.#interfaces.contents(manifest, presence),
+          ...this.conditions.contents(manifest, presence),
+          ...this.quotas.contents(manifest, presence),
+        ]),
       reconcile: (table) => this.#reconcile(table),
       switched: (plan) => this.#switched(plan),
     });
@@ -178,11 +195,13 @@ class KernelEngine implements Engine {
     await this.policy.start(kept, compiled);
     for (const table of this.#policyTables.tables.values()) await this.#reconcile(table);
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
+    this.quotas.start();
     this.#noticing.start();
     this.#clockWatch.start();
   }
 
   async stop(): Promise<void> {
+    await this.quotas.stop();
     await this.#noticing.stop();
     await this.#clockWatch.stop();
     await this.#drift?.stop();
@@ -240,6 +259,7 @@ class KernelEngine implements Engine {
     const { kernel, store } = this.options;
     const manifest = kept?.manifest ?? plan.manifest;
     await kernel.adopt(manifest);
+    this.quotas.adopt(manifest);
     const { sets } = await kernel.present();
     if (sets.size === 0) return;
     const names = setNames(manifest);
@@ -292,6 +312,7 @@ class KernelEngine implements Engine {
     this.#interfaces.switch(plan.manifest);
     this.knocks.switch(plan);
     this.conditions.switch(plan.manifest);
+    this.quotas.switch(plan.manifest);
     void this.knocks.restore().catch((error: unknown) => this.#trouble(error));
     void this.#interfaces.update();
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
@@ -301,7 +322,7 @@ class KernelEngine implements Engine {
   async #settled(): Promise<void> {
     const origin = { kind: 'policy', id: this.policy.current?.source.file ?? '' } as const;
     const drafts = this.#policyTables.forget().map((table): Draft => ({ kind: 'flush', table: table.name, origin }));
-    drafts.push(...this.conditions.forget());
+    drafts.push(...this.conditions.forget(), ...this.quotas.forget());
     if (drafts.length > 0) await this.#committer.commit(drafts, []);
   }
 

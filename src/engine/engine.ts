@@ -9,6 +9,7 @@ import type { Accounts } from './accounts.js';
 import type { ConditionEvent, Conditions } from './conditions.js';
 import type { KnockEvent, Knocks } from './knocks.js';
 import type { PolicyControl, PolicyDiff } from './policy-control.js';
+import type { QuotaEvent, Quotas } from './quotas.js';
 import type { ChangeCount, Source, Tables } from './tables.js';
 
 /** What `events` emits: name to arguments. */
@@ -29,6 +30,8 @@ export interface EngineEvents {
   /** Somebody was let in by a knock, or is no longer. Those whose time runs out aren't told of. */
   knock: [KnockEvent];
   condition: [ConditionEvent];
+  /** Somebody gave a quota another value; what packets take isn't told of. */
+  quota: [QuotaEvent];
   /** At the start the kernel held entries that nobody knew of; `examples` are some of them. */
   unknown: [
     {
@@ -91,6 +94,7 @@ export interface Engine {
   readonly accounts: Accounts;
   readonly knocks: Knocks;
   readonly conditions: Conditions;
+  readonly quotas: Quotas;
   readonly policy: PolicyControl;
   readonly events: EventEmitter<EngineEvents>;
   metrics(): Promise<EngineMetrics>;

@@ -47,6 +47,8 @@ export interface LoaderOptions {
   readonly kernel: Kernel;
   readonly gate: Gate;
   readonly tables: PolicyTables;
+  /** The plan as it has to be loaded, so that its objects stay as they are. Asked before `contents`. */
+  readonly prepared: (plan: Plan, presence: Presence) => Promise<Plan>;
   /** Contents of sets that aren't tables'. */
   readonly contents: (plan: Plan, presence: Presence) => Contents;
   /** Fills a table's sets with what the load could not bring. */
@@ -85,14 +87,15 @@ export class Loader {
   }
 
   async #switch(to: Loadable, previous: Manifest | undefined): Promise<void> {
-    const { kernel, gate, tables, contents, reconcile, switched } = this.options;
+    const { kernel, gate, tables, prepared, contents, reconcile, switched } = this.options;
     const transition = await tables.prepare(to.tables);
     const late = await gate.close(async () => {
       const presence = await kernel.present();
       const { plan } = to;
+      const asItStands = await prepared(plan, presence);
       const filled = tables.contents(transition, presence);
       const all = new Map([...contents(plan, presence), ...filled.contents]);
-      await kernel.load(plan, previous, all);
+      await kernel.load(asItStands, previous, all);
       tables.switch(transition);
       switched(plan);
       return filled.late;

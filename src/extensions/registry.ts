@@ -15,6 +15,7 @@ import { ipv4options } from './ipv4options.js';
 import { length } from './length.js';
 import { logmark } from './logmark.js';
 import { pknock } from './pknock.js';
+import { quota2 } from './quota2.js';
 import { rawdnat, rawsnat } from './raw-nat.js';
 import { steal } from './steal.js';
 import { sysrq } from './sysrq.js';
@@ -35,6 +36,7 @@ export const extensions: readonly Extension[] = [
   length,
   logmark,
   pknock,
+  quota2,
   rawdnat,
   rawsnat,
   steal,

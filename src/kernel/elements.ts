@@ -17,7 +17,7 @@ import { Silence } from './silence.js';
 import { killStates } from './states.js';
 import { threadExchange } from './thread-exchange.js';
 
-export interface KernelElements extends Pick<Kernel, 'get' | 'dump' | 'object' | 'killStates' | 'close'> {
+export interface KernelElements extends Pick<Kernel, 'get' | 'dump' | 'object' | 'allow' | 'killStates' | 'close'> {
   readonly features: NetlinkFeatures;
   readonly counts: CommitCounts;
   /** The sets of the manifest that are ipsets: to make, drop and replace. */
@@ -83,6 +83,7 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
     get: (set, key) => (ipsets.owns(set) ? ipsets.get(set, key) : nf.get(set, key)),
     dump: (set, how) => (ipsets.owns(set) ? dumpIpset(ipsets, set, how) : nf.dump(set, how)),
     object: (object, how) => nf.object(object, how),
+    allow: (object, limitBytes, how) => nf.allow(object, limitBytes, how),
     generation: () => nf.generation(),
     killStates: (address: Address) => killStates(exchange, address, features.filterStates),
     async close() {

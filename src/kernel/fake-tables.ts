@@ -14,7 +14,7 @@ import { FakeSet, type SetShape } from './fake-set.js';
 import type { ElementState } from './kernel.js';
 
 export interface FakeObject {
-  readonly definition: NamedObject;
+  definition: NamedObject;
   packets: bigint;
   bytes: bigint;
   usedBytes: bigint;

@@ -161,8 +161,19 @@ export class FakeKernel implements Kernel {
     const object = this.#object(index);
     const { definition, packets, bytes, usedBytes } = object;
     if (reset) object.packets = object.bytes = object.usedBytes = 0n;
-    if (definition.kind === 'quota') return { limitBytes: BigInt(definition.bytes), usedBytes };
+    if (definition.kind === 'quota') {
+      const limitBytes = BigInt(definition.bytes);
+      return { limitBytes, usedBytes: usedBytes < limitBytes ? usedBytes : limitBytes };
+    }
     return definition.kind === 'counter' ? { packets, bytes } : {};
+  }
+
+  async allow(index: ObjectIndex, limitBytes: bigint, { reset = false } = {}): Promise<void> {
+    this.#begin();
+    const object = this.#object(index);
+    if (object.definition.kind !== 'quota') throw new PosternError('internal', `${object.definition.name} is no quota`);
+    object.definition = { ...object.definition, bytes: Number(limitBytes) };
+    if (reset) object.usedBytes = 0n;
   }
 
   async killStates(address: Address): Promise<void> {

@@ -86,6 +86,11 @@ export interface Kernel {
   /** All elements, without duplicates. `reset` also zeroes their counters; no count is lost or read twice. */
   dump(set: SetIndex, options?: { readonly reset?: boolean }): Promise<ElementState[]>;
   object(object: ObjectIndex, options?: { readonly reset?: boolean }): Promise<ObjectState>;
+  /**
+   * Changes how many bytes a quota allows in all. What was used stays used, or, with `reset`, no longer counts: packets
+   * between the two steps find the old use under the new bound.
+   */
+  allow(object: ObjectIndex, limitBytes: bigint, options?: { readonly reset?: boolean }): Promise<void>;
 
   /** Deletes the conntrack entries of connections from (or to) an address; answers how many, where the kernel tells. */
   killStates(address: Address): Promise<void>;

@@ -7,12 +7,19 @@ import { setTimeout } from 'node:timers/promises';
 import type { Manifest } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import { FLAG, MessageWriter, type NetlinkMessage } from '../wire/netlink.js';
-import { NFPROTO } from '../wire/nfnetlink.js';
+import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
 import type { PackedElements } from '../wire/nftables-element-table.js';
 import { readElements, type WireElement, writeElements, writeSetRequest } from '../wire/nftables-elements.js';
 import { type Generation, readGeneration, writeGenerationRequest } from '../wire/nftables-generation.js';
-import { OBJECT_TYPE, readObject, writeObjectRequest } from '../wire/nftables-objects.js';
+import {
+  OBJECT_TYPE,
+  type ObjectAddress,
+  readObject,
+  type WireObject,
+  writeObjectRequest,
+  writeQuotaObject,
+} from '../wire/nftables-objects.js';
 import { readSetHeader, writeSetHeaderRequest } from '../wire/nftables-sets.js';
 import {
   assertChange,
@@ -63,6 +70,8 @@ export interface Nf {
   get(set: SetIndex, key: ElementKey): Promise<ElementState | undefined>;
   dump(set: SetIndex, options?: { readonly reset?: boolean }): Promise<ElementState[]>;
   object(object: ObjectIndex, options?: { readonly reset?: boolean }): Promise<ObjectState>;
+  /** As `Kernel.allow`. */
+  allow(object: ObjectIndex, limitBytes: bigint, options?: { readonly reset?: boolean }): Promise<void>;
   generation(): Promise<Generation>;
 }
 
@@ -163,24 +172,44 @@ class NetlinkNf implements Nf {
   }
 
   async object(index: ObjectIndex, { reset = false } = {}): Promise<ObjectState> {
+    const { counter, quota } = await this.#readObject(this.#address(index), reset);
+    if (quota !== undefined) return { limitBytes: quota.limitBytes, usedBytes: quota.usedBytes };
+    return counter ?? {};
+  }
+
+  async allow(index: ObjectIndex, limitBytes: bigint, { reset = false } = {}): Promise<void> {
+    const object = this.#address(index);
+    const { quota } = await this.#readObject(object, false);
+    if (quota === undefined) throw new PosternError('internal', `${object.name} is no quota`);
+    const writer = new MessageWriter(512);
+    writeBatchBegin(writer, this.#take(1));
+    const at = writer.length;
+    // What was used is left alone, but must not be more than the limit.
+    writeQuotaObject(writer, FLAG.CREATE, this.#take(1), object, { ...quota, limitBytes, usedBytes: 0n });
+    writer.addFlags(at, FLAG.ACK);
+    writeBatchEnd(writer, this.#take(1));
+    const [refused] = (await this.exchange.transact(writer.finish())).refused;
+    if (refused !== undefined) throw new KernelRefusal(refused);
+    if (reset) await this.#readObject(object, true);
+  }
+
+  #address(index: ObjectIndex): Required<ObjectAddress> & { readonly kind: string } {
     const manifest = this.#known();
     const object = manifest.objects[index];
     const table = manifest.tables.find(({ family }) => family === object?.table);
     if (object === undefined || table === undefined) {
       throw new PosternError('not-found', `object ${index}: the manifest has ${manifest.objects.length}`);
     }
+    const { name, kind } = object;
+    return { family: NFPROTO[object.table], table: table.name, name, type: OBJECT_TYPE[kind], kind };
+  }
+
+  async #readObject(object: Required<ObjectAddress> & { readonly kind: string }, reset: boolean): Promise<WireObject> {
     const writer = new MessageWriter(256);
-    writeObjectRequest(writer, reset ? NFT.GETOBJ_RESET : NFT.GETOBJ, 0, this.#take(1), {
-      family: NFPROTO[object.table],
-      table: table.name,
-      name: object.name,
-      type: OBJECT_TYPE[object.kind],
-    });
+    writeObjectRequest(writer, reset ? NFT.GETOBJ_RESET : NFT.GETOBJ, 0, this.#take(1), object);
     const answer = (await this.#request(writer, `${object.kind} ${object.name}`))[0];
     if (answer === undefined) throw new PosternError('not-found', `${object.kind} ${object.name}: not in the kernel`);
-    const { counter, quota } = readObject(answer.body);
-    if (quota !== undefined) return { limitBytes: quota.limitBytes, usedBytes: quota.usedBytes };
-    return counter ?? {};
+    return readObject(answer.body);
   }
 
   async generation(): Promise<Generation> {

@@ -105,6 +105,10 @@ export class RealKernel implements Kernel {
     return this.elements.object(object, options);
   }
 
+  allow(object: ObjectIndex, limitBytes: bigint, options?: { readonly reset?: boolean }): Promise<void> {
+    return this.elements.allow(object, limitBytes, options);
+  }
+
   killStates(address: Address): Promise<void> {
     return this.elements.killStates(address);
   }

@@ -6,6 +6,7 @@
  * | ipv4_addr, ipv6_addr, ether_addr, inet_service | 4, 16, 6, 2 | network |
  * | inet_proto, nf_proto, icmp_type, icmpv6_type | 1 | |
  * | mark, uid, gid | 4 | the host's: little-endian |
+ * | packet_length | 4 | network, as interval sets of `meta length` have it; a name of ours |
  * | ifname | 16 | text, filled with zeroes; `ppp*` is everything that begins so |
  *
  * In a concatenation each part is filled with zeroes to a multiple of 4 bytes. Other types (`integer` above all, whose
@@ -99,6 +100,7 @@ const codecs: Readonly<Record<string, Codec>> = {
   mark: hostOrder,
   uid: hostOrder,
   gid: hostOrder,
+  packet_length: bigEndian(4),
   ifname: {
     bytes: IFNAMSIZ,
     encode(literal) {

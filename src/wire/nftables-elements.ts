@@ -207,11 +207,16 @@ function writeQuota(writer: MessageWriter, type: number, quota: QuotaValue): voi
   const expression = writer.open(type);
   writer.text(EXPRESSION.NAME, 'quota');
   const data = writer.open(EXPRESSION.DATA);
-  writer.u64big(QUOTA.BYTES, quota.limitBytes);
-  writer.u32(QUOTA.FLAGS, quota.over ? QUOTA_OVER : 0);
-  writer.u64big(QUOTA.CONSUMED, quota.usedBytes);
+  writeQuotaValue(writer, quota);
   writer.close(data);
   writer.close(expression);
+}
+
+/** A quota's payload, of an element or of a named object. */
+export function writeQuotaValue(writer: MessageWriter, { limitBytes, usedBytes, over }: QuotaValue): void {
+  writer.u64big(QUOTA.BYTES, limitBytes);
+  writer.u32(QUOTA.FLAGS, over ? QUOTA_OVER : 0);
+  writer.u64big(QUOTA.CONSUMED, usedBytes);
 }
 
 /** What an element message says. */

@@ -13,7 +13,8 @@
 
 import { attributeMap, FLAG, type MessageWriter, malformed, readText, readU32be } from './netlink.js';
 import { readNfgenmsg, writeNfgenmsg } from './nfnetlink.js';
-import { type CounterValue, type QuotaValue, readCounter, readQuota } from './nftables-elements.js';
+import { NFT } from './nftables.js';
+import { type CounterValue, type QuotaValue, readCounter, readQuota, writeQuotaValue } from './nftables-elements.js';
 
 const OBJECT = { TABLE: 1, NAME: 2, TYPE: 3, DATA: 4 } as const;
 
@@ -50,6 +51,25 @@ export function writeObjectRequest(
   writer.text(OBJECT.TABLE, object.table);
   if (object.name !== undefined) writer.text(OBJECT.NAME, object.name);
   writer.u32(OBJECT.TYPE, object.type);
+  writer.end();
+}
+
+/** NEWOBJ for a quota; of one that is there the kernel takes the limit and leaves what was used (nft_quota_obj_update). */
+export function writeQuotaObject(
+  writer: MessageWriter,
+  flags: number,
+  seq: number,
+  object: Required<ObjectAddress>,
+  quota: QuotaValue,
+): void {
+  writer.begin(NFT.NEWOBJ, FLAG.REQUEST | flags, seq);
+  writeNfgenmsg(writer, object.family);
+  writer.text(OBJECT.TABLE, object.table);
+  writer.text(OBJECT.NAME, object.name);
+  writer.u32(OBJECT.TYPE, object.type);
+  const data = writer.open(OBJECT.DATA);
+  writeQuotaValue(writer, quota);
+  writer.close(data);
   writer.end();
 }
 

@@ -9,6 +9,7 @@ import { knockRoutes } from './knocks.js';
 import { metricsRoutes } from './metrics.js';
 import { pageRoutes } from './page.js';
 import { policyRoutes } from './policy.js';
+import { quotaRoutes } from './quotas.js';
 import { rateRoutes } from './rates.js';
 import { stateRoutes } from './state.js';
 import { statusRoutes } from './status.js';
@@ -23,6 +24,7 @@ export const allRoutes: readonly Routes[] = [
   accountRoutes,
   knockRoutes,
   conditionRoutes,
+  quotaRoutes,
   rateRoutes,
   policyRoutes,
   whyRoutes,

@@ -20,6 +20,7 @@ const kinds = [
   'table',
   'knock',
   'condition',
+  'quota',
   'policy',
   'drift',
   'trouble',
@@ -56,7 +57,7 @@ export function eventRoutes(api: Api, { engine }: ApiParts): void {
     {
       schema: {
         tags: ['status'],
-        summary: 'What happens, as server-sent events: table, knock, condition, policy, drift, trouble',
+        summary: 'What happens, as server-sent events: table, knock, condition, quota, policy, drift, trouble',
         description: 'A reader that is too slow gets an event `lost` with the number of events that it missed.',
         response: { 200: eventsResponse },
       },

@@ -39,6 +39,10 @@ export function logEvents({ events }: Engine, log: Log, now: () => number): void
     });
   });
 
+  events.on('quota', ({ quota, value, unit, source }) => {
+    log.info(`quota ${quota}: ${value} ${unit}, by ${source.kind} ${source.id}`, { quota, value, source: source.kind });
+  });
+
   events.on('policy', (event) => log.info(policyText(event)));
 
   events.on('drift', ({ what, detail, repairMs }) => {

@@ -31,13 +31,13 @@ export function quota2Packet(rule: Quota2Rule, counter: bigint, length: number):
 }
 
 /**
- * What a write to the quota's file makes of its value: a number sets; `+n` and `-n` (also `+-n`, `--n`) add and
- * subtract, down to 0. Hexadecimal with 0x, octal with a leading 0; reading stops at what isn't a digit.
+ * What a write to the quota's file makes of its value: a number sets; `+n` adds and `-n` subtracts, down to
+ * 0, and a minus sign behind either turns it round. Hexadecimal with 0x, octal with a leading 0; reading stops at what isn't a digit.
  */
 export function quota2Write(counter: bigint, text: string): bigint {
   const input = text.slice(0, 22);
   const relative = input.startsWith('+') || input.startsWith('-');
-  const subtracts = relative && (input[0] === '-' || input[1] === '-');
+  const subtracts = relative && (input[0] === '-') !== (input[1] === '-');
   const digits = input.slice(!relative ? 0 : input[1] === '-' ? 2 : 1);
   const value = leadingNumber(digits);
   if (!relative) return value;
