@@ -166,7 +166,9 @@ export function readAcknowledgement(message: NetlinkMessage): Acknowledgement {
     const quotes = errno !== 0 && (message.flags & FLAG.CAPPED) === 0 && body.length > 4 + HEADER_BYTES;
     return quotes ? { seq, errno, quoted: Uint8Array.from(body.subarray(4)) } : { seq, errno };
   }
-  const quoted = (message.flags & FLAG.CAPPED) === 0 ? align(body.readUInt32LE(4)) : HEADER_BYTES;
+  const length = (message.flags & FLAG.CAPPED) === 0 ? body.readUInt32LE(4) : HEADER_BYTES;
+  if (length > body.length) throw malformed(`quoted message of ${length} bytes`, 4);
+  const quoted = align(length);
   const attributes = attributeMap(body, 4 + quoted, body.length);
   const reason = attributes.get(EXT_ACK.MESSAGE);
   const offset = attributes.get(EXT_ACK.OFFSET);

@@ -101,7 +101,11 @@ test('one rule raises a quota that another uses up', async () => {
 
 test('the timer of the daemon brings about what rules look at', async () => {
   await bed.policy(
-    policy('q: { bytes: 0 }', '{ udp: any, sport: 7, quota: { name: q, grow: true }, do: drop }', '{ quota: q, do: count }'),
+    policy(
+      'q: { bytes: 0 }',
+      '{ udp: any, sport: 7, quota: { name: q, grow: true }, do: drop }',
+      '{ quota: q, do: count }',
+    ),
   );
   await bed.send({ ...v4(1_000), udp: { sourcePort: 7, destinationPort: 9 } });
   const deadline = Date.now() + 20_000;

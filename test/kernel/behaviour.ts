@@ -457,6 +457,19 @@ function reloadBehaviour(loaded: Defines): void {
     });
   });
 
+  loaded('a quota is given another bound, and what was used is kept or forgotten', async (kernel, bench) => {
+    await bench.send(kernel, 3);
+    const { usedBytes = 0n } = await kernel.object(QUOTA);
+    assert.ok(usedBytes > 1n);
+    await kernel.allow(QUOTA, 5_000_000n);
+    assert.deepEqual(await kernel.object(QUOTA), { limitBytes: 5_000_000n, usedBytes });
+    await kernel.allow(QUOTA, 1n);
+    assert.deepEqual(await kernel.object(QUOTA), { limitBytes: 1n, usedBytes: 1n });
+    await kernel.allow(QUOTA, 700n, { reset: true });
+    assert.deepEqual(await kernel.object(QUOTA), { limitBytes: 700n, usedBytes: 0n });
+    await assert.rejects(kernel.allow(COUNTER, 1n), { code: 'internal' });
+  });
+
   loaded('a set may become larger and a quota wider without losing anything', async (kernel, bench) => {
     const add = (last: number) => ({ op: 'add' as const, set: HOSTS, ...host(`192.0.2.${last}`) });
     await kernel.change([1, 2, 3, 4].map(add));

@@ -5,6 +5,7 @@ import {
   attributeMap,
   CONTROL,
   FLAG,
+  HEADER_BYTES,
   MessageWriter,
   readAcknowledgement,
   readMessages,
@@ -12,7 +13,7 @@ import {
   readU32be,
   readU64be,
 } from '../../src/wire/netlink.js';
-import { assertDecoderTotal } from './corpus.js';
+import { assertDecoderTotal, assertTotal } from './corpus.js';
 
 test('a message is a header and padded attributes', () => {
   const writer = new MessageWriter();
@@ -135,5 +136,9 @@ test('no bytes make the framing fail in an unknown way', () => {
   writer.text(1, 'postern');
   writer.end();
   assertDecoderTotal(decode, [writer.finish()]);
-  assertDecoderTotal((bytes) => readMessages(bytes).map(readAcknowledgement), [REFUSED]);
+  const acknowledge = (bytes: Buffer) => readMessages(bytes).map(readAcknowledgement);
+  assertDecoderTotal(acknowledge, [REFUSED]);
+  const quotesTooMuch = Buffer.from(REFUSED);
+  quotesTooMuch.writeUInt32LE(0x8000_002c, HEADER_BYTES + 4);
+  assertTotal(acknowledge, quotesTooMuch);
 });
