@@ -53,6 +53,45 @@ export async function withUdp(
   }
 }
 
+/**
+ * Sends one datagram and waits for one that answers it; undefined when none came in time.
+ * @param read the answer; undefined for a datagram that is none
+ * @throws PosternError `system`
+ */
+export async function askUdp<Answer>(
+  { address, family, source }: Target,
+  port: number,
+  make: () => Buffer,
+  read: (bytes: Buffer) => Answer | undefined,
+  withinMs: number,
+): Promise<Answer | undefined> {
+  const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise<Answer | undefined>((resolve, reject) => {
+      timer = setTimeout(() => resolve(undefined), withinMs);
+      // What a host or a router on the way says of the datagram is no answer.
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ECONNREFUSED' && error.code !== 'EHOSTUNREACH') reject(error);
+      });
+      socket.on('message', (bytes) => {
+        const answer = read(bytes);
+        if (answer !== undefined) resolve(answer);
+      });
+      socket.bind(0, source, () => {
+        socket.connect(port, address, () => {
+          socket.send(make(), (error) => error !== null && reject(error));
+        });
+      });
+    });
+  } catch (cause) {
+    throw new PosternError('system', `can't send to ${address} port ${port}: ${(cause as Error).message}`, { cause });
+  } finally {
+    clearTimeout(timer);
+    socket.close();
+  }
+}
+
 /** Sends the first packet of a connection, and gives up soon enough for it not to be sent again. */
 export function touchTcp({ address, family, source }: Target, port: number, withinMs: number): Promise<void> {
   return new Promise((resolve, reject) => {

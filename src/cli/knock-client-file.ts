@@ -9,19 +9,25 @@ export interface ClientFile {
   readonly knock: string;
   readonly client: string;
   readonly key: Buffer;
+  /** Is the client told until when the door is open? */
+  readonly reply: boolean;
 }
 
 /** One line of JSON, which is also what the QR code holds. */
-export const clientFileText = ({ key, ...rest }: ClientFile): string =>
-  `${JSON.stringify({ postern: 2, ...rest, key: key.toString('base64url') })}\n`;
+export const clientFileText = ({ key, reply, ...rest }: ClientFile): string =>
+  `${JSON.stringify({ postern: 2, ...rest, key: key.toString('base64url'), ...(reply && { reply }) })}\n`;
 
 /** @throws PosternError `invalid` */
 export function readClientFile(text: string, path: string): ClientFile {
   try {
-    const { postern, host, port, knock, client, key } = JSON.parse(text) as Record<string, unknown>;
+    const { postern, host, port, knock, client, key, reply = false } = JSON.parse(text) as Record<string, unknown>;
     const bytes = Buffer.from(String(key), 'base64url');
     const isRight =
-      postern === 2 && typeof host === 'string' && typeof knock === 'string' && typeof client === 'string';
+      postern === 2 &&
+      typeof host === 'string' &&
+      typeof knock === 'string' &&
+      typeof client === 'string' &&
+      typeof reply === 'boolean';
     if (
       isRight &&
       Number.isInteger(port) &&
@@ -29,7 +35,7 @@ export function readClientFile(text: string, path: string): ClientFile {
       Number(port) < 65_536 &&
       bytes.length === spa2KeyBytes
     ) {
-      return { host, port: Number(port), knock, client, key: bytes };
+      return { host, port: Number(port), knock, client, key: bytes, reply };
     }
   } catch {
     // Said below.

@@ -208,6 +208,7 @@ class KernelEngine implements Engine {
     await this.#interfaces.stop();
     await this.policy.stop();
     await this.#expiry.stop();
+    this.knocks.stop();
     await this.#doubts.stop();
     await this.#gate.close(async () => {});
   }
@@ -324,6 +325,7 @@ class KernelEngine implements Engine {
     const drafts = this.#policyTables.forget().map((table): Draft => ({ kind: 'flush', table: table.name, origin }));
     drafts.push(...this.conditions.forget(), ...this.quotas.forget());
     if (drafts.length > 0) await this.#committer.commit(drafts, []);
+    await this.knocks.forget(origin);
   }
 
   async #expire(table: LiveTable): Promise<void> {

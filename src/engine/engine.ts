@@ -27,7 +27,7 @@ export interface EngineEvents {
       readonly repairMs?: number;
     },
   ];
-  /** Somebody was let in by a knock, or is no longer. Those whose time runs out aren't told of. */
+  /** Somebody was let in by a knock, or is no longer. */
   knock: [KnockEvent];
   condition: [ConditionEvent];
   /** Somebody gave a quota another value; what packets take isn't told of. */

@@ -13,7 +13,7 @@ import type { Source } from './tables.js';
 export interface KeptValuesParts {
   readonly committer: Committer;
   readonly store: Pick<Store, 'value' | 'values'> | undefined;
-  readonly clock: Pick<Clock, 'wall'>;
+  readonly clock: Pick<Clock, 'wall' | 'steady'>;
 }
 
 /** What belongs to a change of a value. */
@@ -32,8 +32,14 @@ export interface Kept<T> {
   readonly expiresAt?: number;
 }
 
+interface Remembered {
+  readonly value: Json;
+  /** On the steady clock. */
+  readonly endsAt: number;
+}
+
 export class KeptValues<T extends Json> {
-  readonly #memory = new Map<string, KeptValue>();
+  readonly #memory = new Map<string, Remembered>();
 
   /** @param isValue whether what was kept, by another version or on another machine, can be used; what can't is passed over */
   constructor(
@@ -59,7 +65,7 @@ export class KeptValues<T extends Json> {
   async set(key: string, value: T, { expiresAt, source, elements = [] }: Keeping = {}): Promise<void> {
     const kept = { value, ...(expiresAt !== undefined && { expiresAt }) };
     await this.#commit(key, kept, source, elements);
-    if (this.parts.store === undefined) this.#memory.set(key, kept);
+    if (this.parts.store === undefined) this.#remember(key, value, expiresAt);
   }
 
   async delete(key: string, { source, elements = [] }: Omit<Keeping, 'expiresAt'> = {}): Promise<void> {
@@ -77,9 +83,18 @@ export class KeptValues<T extends Json> {
     return this.parts.committer.commit([{ kind: 'value', space: this.space, key, ...kept, ...origin }], elements);
   }
 
+  #remember(key: string, value: T, expiresAt = Number.POSITIVE_INFINITY): void {
+    const { clock } = this.parts;
+    this.#memory.set(key, { value, endsAt: expiresAt - clock.wall() + clock.steady() });
+  }
+
   #fresh(key: string): KeptValue | undefined {
-    const kept = this.#memory.get(key);
-    if (kept?.expiresAt === undefined || kept.expiresAt > this.parts.clock.wall()) return kept;
+    const { clock } = this.parts;
+    const { value, endsAt = Number.NEGATIVE_INFINITY } = this.#memory.get(key) ?? {};
+    const leftMs = endsAt - clock.steady();
+    if (value !== undefined && leftMs > 0) {
+      return leftMs === Number.POSITIVE_INFINITY ? { value } : { value, expiresAt: clock.wall() + leftMs };
+    }
     this.#memory.delete(key);
     return undefined;
   }

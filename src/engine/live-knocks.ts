@@ -6,26 +6,20 @@
 import type { EventEmitter } from 'node:events';
 import type { Plan } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
-import { knockGranted, knockName } from '../extensions/knock-names.js';
 import type { KnockSpec } from '../extensions/pknock.js';
-import type { ElementChange, ElementState, Kernel, SetIndex } from '../kernel/kernel.js';
-import {
-  type Address,
-  addressBytes,
-  addressFromBytes,
-  type Family,
-  formatAddress,
-  parseAddress,
-} from '../net/address.js';
+import type { ElementChange, Kernel } from '../kernel/kernel.js';
+import { type Address, addressFromBytes, type Prefix } from '../net/address.js';
+import { formatPrefix, hostPrefix } from '../net/prefix.js';
 import type { Committer } from '../store/committer.js';
-import type { Json } from '../store/register.js';
 import type { Store } from '../store/store.js';
 import type { KnockRecord } from '../wire/pknock-proc.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { Gate } from './gate.js';
-import { KeptValues } from './kept-values.js';
-import type { Grant, GrantAs, KnockMeans, Knocks } from './knocks.js';
+import { KnockEnds } from './knock-ends.js';
+import { KnockNotes, noteKey } from './knock-notes.js';
+import { elementsOf, type GrantElement, grantOf, type LiveKnock, liveKnock, mayHold, portSets } from './knock-sets.js';
+import { type DoorPort, formatDoorPort, type Grant, type GrantAs, type Knocks } from './knocks.js';
 import type { Source } from './tables.js';
 
 export interface LiveKnocksOptions {
@@ -38,35 +32,14 @@ export interface LiveKnocksOptions {
   readonly store: Store | undefined;
 }
 
-interface StageSet {
-  readonly set: SetIndex;
-  /** Knocks that a source in it has done. */
-  readonly count: number;
-}
-
-/** A knock of the policy that is loaded. */
-interface LiveKnock {
-  readonly name: string;
-  readonly spec: KnockSpec;
-  readonly granted: ReadonlyMap<Family, SetIndex>;
-  readonly stages: readonly StageSet[];
-}
-
-/** What is kept of a grant beside the kernel's element; when it ends is the value's own expiry. */
-interface Came {
-  readonly [name: string]: Json | undefined;
-  readonly by: KnockMeans;
-  readonly client?: string;
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-}
-
 export class LiveKnocks implements Knocks {
   #knocks = new Map<string, LiveKnock>();
-  readonly #came: KeptValues<Came>;
+  readonly #notes: KnockNotes;
+  readonly #ends: KnockEnds<Grant>;
 
   constructor(private readonly options: LiveKnocksOptions) {
-    this.#came = new KeptValues('knock', isCame, options);
+    this.#notes = new KnockNotes(options);
+    this.#ends = new KnockEnds(options.clock, (grant) => this.#tell('expired', grant));
   }
 
   /** From now on the plan's indexes hold. */
@@ -76,6 +49,11 @@ export class LiveKnocks implements Knocks {
         .filter(({ kind }) => kind === 'knock')
         .map(({ name, spec }) => [name, liveKnock(name, spec as KnockSpec, manifest)]),
     );
+    this.#ends.keep(({ knock }) => this.#knocks.has(knock));
+  }
+
+  stop(): void {
+    this.#ends.stop();
   }
 
   names(): readonly string[] {
@@ -84,91 +62,104 @@ export class LiveKnocks implements Knocks {
 
   async list(knock?: string): Promise<Grant[]> {
     const wanted = knock === undefined ? [...this.#knocks.values()] : [this.#known(knock)];
-    const lists = wanted.map(async ({ name, granted }) => {
-      const elements = await Promise.all([...granted.values()].map((set) => this.options.kernel.dump(set)));
-      return elements.flat().map((element) => this.#grantOf(name, element));
-    });
-    return (await Promise.all(lists)).flat();
+    return (await Promise.all(wanted.map((live) => this.#listOf(live)))).flat();
   }
 
-  async has(knock: string, address: Address): Promise<boolean> {
-    return this.options.gate.pass(async () => {
-      const set = setOf(this.#known(knock), address);
-      return (await this.options.kernel.get(set, { key: addressBytes(address) })) !== undefined;
-    });
+  async find(knock: string, source: Prefix): Promise<Grant | undefined> {
+    return this.options.gate.pass(() => this.#find(this.#known(knock), source));
   }
 
   async records(knock: string): Promise<KnockRecord[]> {
-    const { spec, stages, granted } = this.#known(knock);
-    const protocol = spec.ports === undefined || spec.protocol === 'udp' ? 'UDP' : 'TCP';
-    const { kernel } = this.options;
+    const live = this.#known(knock);
+    const { spec, stages } = live;
+    const protocol = spec.ports === undefined || spec.protocol !== 'tcp' ? 'UDP' : 'TCP';
     const matching = stages.map(async ({ set, count }) =>
-      (await kernel.dump(set)).map((element): KnockRecord => {
-        const source = addressFromBytes(element.key);
+      (await this.options.kernel.dump(set)).map((element): KnockRecord => {
+        const source = hostPrefix(addressFromBytes(element.key));
         return { source, protocol, status: 'MATCHING', count, expiresInS: (element.expiresMs ?? 0) / 1000 };
       }),
     );
-    const allowed = [...granted.values()].map(async (set) =>
-      (await kernel.dump(set)).map(({ key, expiresMs }): KnockRecord => {
-        const left = expiresMs === undefined ? {} : { autocloseInS: expiresMs / 1000 };
-        const count = spec.ports?.length ?? 1;
-        return { source: addressFromBytes(key), protocol, status: 'ALLOWED', count, ...left };
-      }),
-    );
-    return (await Promise.all([...matching, ...allowed])).flat();
+    const now = this.options.clock.wall();
+    const allowed = (await this.#listOf(live)).map(({ source, until }): KnockRecord => {
+      const left = until === undefined ? {} : { autocloseInS: (until - now) / 1000 };
+      return { source, protocol, status: 'ALLOWED', count: spec.ports?.length ?? 1, ...left };
+    });
+    return [...(await Promise.all(matching)).flat(), ...allowed];
   }
 
-  async grant(knock: string, address: Address, as: GrantAs = { by: 'spa' }): Promise<Grant> {
+  async grant(knock: string, source: Prefix, as: GrantAs = { by: 'spa' }): Promise<Grant> {
     const grant = await this.options.gate.pass(async () => {
       const live = this.#known(knock);
-      const fresh = this.#fresh(live, address, as);
-      const addition = additionOf(live, address, fresh.until === undefined ? undefined : fresh.until - fresh.at);
-      await this.#keep(fresh, [addition]);
-      return fresh;
+      const leftMs = shortest(as.durationMs, live.spec.autoclose);
+      const elements = await this.#longer(elementsOf(live, source, as.ports), leftMs);
+      const merged = this.#merged(await this.#find(live, source), this.#fresh(knock, source, as, leftMs));
+      const additions = elements.map((element): ElementChange => {
+        return { op: 'add', ...element, ...(leftMs !== undefined && { timeoutMs: leftMs }) };
+      });
+      await this.#keep(merged, additions);
+      return merged;
     });
-    this.#tell(grant);
+    this.#tell('granted', grant);
     return grant;
   }
 
   async noticed(knock: string, address: Address): Promise<void> {
-    const grant = this.#fresh(this.#known(knock), address, { by: 'sequence' });
+    const { spec } = this.#known(knock);
+    const grant = this.#fresh(knock, hostPrefix(address), { by: 'sequence' }, spec.autoclose);
     await this.#keep(grant, []);
-    this.#tell(grant);
+    this.#tell('granted', grant);
   }
 
-  async revoke(knock: string, address: Address, source: Source): Promise<boolean> {
+  async revoke(knock: string, source: Prefix, by: Source): Promise<boolean> {
     const was = await this.options.gate.pass(async () => {
       const live = this.#known(knock);
-      const set = setOf(live, address);
-      const key = addressBytes(address);
-      if ((await this.options.kernel.get(set, { key })) === undefined) return false;
-      await this.#came.delete(keyOf(knock, address), { source, elements: [{ op: 'delete', set, key }] });
+      const elements = mayHold(live, source) ? await this.#present(live, source) : [];
+      if (elements.length === 0) return false;
+      const deletions = elements.map((element): ElementChange => ({ op: 'delete', ...element }));
+      await this.#notes.delete(knock, source, by, deletions);
+      this.#ends.delete(noteKey(knock, source));
       return true;
     });
     if (was) {
-      this.options.events.emit('knock', { what: 'revoked', knock, address: formatAddress(address), by: source.kind });
+      this.options.events.emit('knock', { what: 'revoked', knock, address: formatPrefix(source), by: by.kind });
     }
     return was;
   }
 
-  /** Gives the kernel what it has lost: after a restart of the machine, or when its sets were emptied. */
+  /**
+   * Gives the kernel what it has lost: after a restart of the machine, or when its sets were emptied. Notes down whom the
+   * kernel let in while nobody took notes.
+   */
   async restore(): Promise<void> {
     await this.options.gate.pass(async () => {
-      const now = this.options.clock.wall();
-      const present = new Set((await this.list()).map(({ knock, address }) => keyOf(knock, address)));
-      const lost = [...this.#came.all()].filter(([key]) => !present.has(key));
-      const changes = lost.flatMap(([key, { expiresAt }]) => {
-        const { live, address } = this.#placeOf(key);
-        if (live === undefined || address === undefined) return [];
-        return [additionOf(live, address, expiresAt === undefined ? undefined : expiresAt - now)];
-      });
+      const present = new Map((await this.list()).map((grant) => [noteKey(grant.knock, grant.source), grant]));
+      const changes: ElementChange[] = [];
+      for (const kept of this.#notes.all()) {
+        const { knock, source, ports } = kept;
+        const live = this.#knocks.get(knock);
+        const key = noteKey(knock, source);
+        if (live === undefined || present.has(key) || !mayHold(live, source)) continue;
+        const leftMs = this.#leftOf(kept);
+        const timeout = leftMs === undefined ? {} : { timeoutMs: leftMs };
+        changes.push(...elementsOf(live, source, ports).map((one) => ({ op: 'add' as const, ...one, ...timeout })));
+        present.set(key, kept);
+      }
       if (changes.length > 0) await this.options.committer.commit([], changes);
+      for (const [key, grant] of present) this.#ends.set(key, grant, this.#leftOf(grant));
+      await this.#noteUnknown([...present.values()]);
     });
   }
 
-  #placeOf(key: string): { readonly live: LiveKnock | undefined; readonly address: Address | undefined } {
-    const [name = '', text = ''] = key.split(' ');
-    return { live: this.#knocks.get(name), address: addressOf(text) };
+  /** Forgets grants of knocks that the policy no longer has. */
+  async forget(by: Source): Promise<void> {
+    const gone = [...this.#notes.all()].filter(({ knock }) => !this.#knocks.has(knock));
+    await Promise.all(gone.map(({ knock, source }) => this.#notes.delete(knock, source, by)));
+  }
+
+  async #noteUnknown(grants: readonly Grant[]): Promise<void> {
+    for (const grant of grants) {
+      if (this.#notes.get(grant.knock, grant.source) === undefined) await this.#keep(grant, []);
+    }
   }
 
   #known(knock: string): LiveKnock {
@@ -177,75 +168,123 @@ export class LiveKnocks implements Knocks {
     return live;
   }
 
-  #fresh({ name, spec }: LiveKnock, address: Address, as: GrantAs): Grant & { readonly at: number } {
-    const { by, client, durationMs = Number.POSITIVE_INFINITY } = as;
-    const at = this.options.clock.wall();
-    const lasts = Math.min(durationMs, spec.autoclose ?? Number.POSITIVE_INFINITY);
+  async #listOf(live: LiveKnock): Promise<Grant[]> {
+    const { kernel } = this.options;
+    const dumps = live.grants.map(async (set) =>
+      (await kernel.dump(set.set)).map(({ key, expiresMs }) => ({ ...grantOf(set, key), expiresMs })),
+    );
+    const grants = new Map<string, Grant>();
+    for (const { source, port, expiresMs } of (await Promise.all(dumps)).flat()) {
+      const key = noteKey(live.name, source);
+      const before = grants.get(key);
+      const found = this.#seen(live.name, source, port && [port], expiresMs);
+      grants.set(key, before === undefined ? found : this.#merged(before, found));
+    }
+    return [...grants.values()];
+  }
+
+  async #find(live: LiveKnock, source: Prefix): Promise<Grant | undefined> {
+    if (!mayHold(live, source)) return undefined;
+    const ports = this.#notes.get(live.name, source)?.ports;
+    const anywhere = await this.#stateOf(elementsOf(live, source));
+    if (anywhere !== undefined) return this.#seen(live.name, source, undefined, anywhere.expiresMs);
+    if (ports === undefined) return undefined;
+    const states = await Promise.all(elementsOf(live, source, ports).map((one) => this.#stateOf([one])));
+    const open = ports.filter((_, index) => states[index] !== undefined);
+    if (open.length === 0) return undefined;
+    const ends = states.flatMap((state) => (state === undefined ? [] : [state.expiresMs]));
+    return this.#seen(live.name, source, open, ends.includes(undefined) ? undefined : Math.max(...(ends as number[])));
+  }
+
+  async #stateOf([element]: readonly GrantElement[]) {
+    const { set, key } = element!;
+    return this.options.kernel.get(set, { key });
+  }
+
+  /** Those that the kernel doesn't have for as long already. */
+  async #longer(elements: readonly GrantElement[], leftMs: number | undefined): Promise<GrantElement[]> {
+    const states = await Promise.all(elements.map((element) => this.#stateOf([element])));
+    return elements.filter((_, index) => {
+      const state = states[index];
+      if (state === undefined) return true;
+      return state.expiresMs !== undefined && (leftMs === undefined || state.expiresMs < leftMs);
+    });
+  }
+
+  /** All elements of a source. */
+  async #present(live: LiveKnock, source: Prefix): Promise<GrantElement[]> {
+    const anywhere = elementsOf(live, source);
+    const found = (await this.#stateOf(anywhere)) === undefined ? [] : anywhere;
+    const own = formatPrefix(source);
+    const dumps = portSets(live, source).map(async (set) => {
+      const of = live.grants.find((one) => one.set === set)!;
+      const elements = await this.options.kernel.dump(set);
+      return elements.flatMap(({ key }) => (formatPrefix(grantOf(of, key).source) === own ? [{ set, key }] : []));
+    });
+    return [...found, ...(await Promise.all(dumps)).flat()];
+  }
+
+  #fresh(knock: string, source: Prefix, { by, client, ports }: GrantAs, leftMs: number | undefined): Grant {
     const who = client === undefined ? {} : { client };
-    const until = lasts === Number.POSITIVE_INFINITY ? {} : { until: at + lasts };
-    return { knock: name, address, by, ...who, at, ...until };
+    const where = ports === undefined ? {} : { ports };
+    return { knock, source, ...where, by, ...who, at: this.options.clock.wall(), ...this.#until(leftMs) };
   }
 
-  #grantOf(knock: string, { key, expiresMs }: ElementState): Grant {
-    const address = addressFromBytes(key);
-    const { by = 'sequence', at, client } = this.#came.get(keyOf(knock, address))?.value ?? {};
-    const until = expiresMs === undefined ? {} : { until: this.options.clock.wall() + expiresMs };
-    return { knock, address, by, ...(client !== undefined && { client }), ...(at !== undefined && { at }), ...until };
+  /** A grant as the kernel has it, with what is known of it. */
+  #seen(knock: string, source: Prefix, ports: readonly DoorPort[] | undefined, expiresMs: number | undefined): Grant {
+    const { by = 'sequence', at, client } = this.#notes.get(knock, source) ?? {};
+    return {
+      knock,
+      source,
+      ...(ports !== undefined && { ports }),
+      by,
+      ...(client !== undefined && { client }),
+      ...(at !== undefined && { at }),
+      ...this.#until(expiresMs),
+    };
   }
 
-  #keep(
-    { knock, address, by, client, at, until }: Grant & { readonly at: number },
-    elements: readonly ElementChange[],
-  ): Promise<void> {
-    const came: Came = { by, ...(client !== undefined && { client }), at };
-    const source: Source = { kind: 'knock', id: formatAddress(address) };
-    return this.#came.set(keyOf(knock, address), came, { expiresAt: until, source, elements });
+  /** Two grants of one source: what either allows, as long as the longer. The later one says who and when. */
+  #merged(before: Grant | undefined, grant: Grant): Grant {
+    if (before === undefined) return grant;
+    const { ports: _, until: __, ...rest } = grant;
+    const until =
+      before.until === undefined || grant.until === undefined ? undefined : Math.max(before.until, grant.until);
+    const ports =
+      before.ports === undefined || grant.ports === undefined ? undefined : union(before.ports, grant.ports);
+    return { ...rest, ...(ports && { ports }), ...(until !== undefined && { until }) };
   }
 
-  #tell({ knock, address, by, client, until }: Grant): void {
-    const when = { ...(client !== undefined && { client }), ...(until !== undefined && { until }) };
-    this.options.events.emit('knock', { what: 'granted', knock, address: formatAddress(address), by, ...when });
+  async #keep(grant: Grant, elements: readonly ElementChange[]): Promise<void> {
+    await this.#notes.set(grant, elements);
+    this.#ends.set(noteKey(grant.knock, grant.source), grant, this.#leftOf(grant));
+  }
+
+  #until(leftMs: number | undefined): { readonly until?: number } {
+    return leftMs === undefined ? {} : { until: this.options.clock.wall() + leftMs };
+  }
+
+  #leftOf({ until }: Pick<Grant, 'until'>): number | undefined {
+    return until === undefined ? undefined : Math.max(1, until - this.options.clock.wall());
+  }
+
+  #tell(what: 'granted' | 'expired', { knock, source, by, client, ports, until }: Grant): void {
+    this.options.events.emit('knock', {
+      what,
+      knock,
+      address: formatPrefix(source),
+      by,
+      ...(client !== undefined && { client }),
+      ...(ports !== undefined && { ports: ports.map(formatDoorPort) }),
+      ...(until !== undefined && { until }),
+    });
   }
 }
 
-const means: readonly string[] = ['sequence', 'spa', 'spa2'] satisfies KnockMeans[];
-
-function isCame(kept: Json): kept is Came {
-  if (typeof kept !== 'object' || kept === null || Array.isArray(kept)) return false;
-  const { by, client, at } = kept as { readonly [name: string]: Json | undefined };
-  const isClient = client === undefined || typeof client === 'string';
-  return means.includes(by as string) && isClient && typeof at === 'number';
+function shortest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }
 
-/** Names have no blanks. */
-const keyOf = (knock: string, address: Address): string => `${knock} ${formatAddress(address)}`;
-
-/** Undefined: the key came from elsewhere and is none of ours. */
-function addressOf(text: string): Address | undefined {
-  try {
-    return parseAddress(text);
-  } catch {
-    return undefined;
-  }
-}
-
-const setOf = ({ granted }: LiveKnock, { family }: Address): SetIndex => granted.get(family)!;
-
-const additionOf = (live: LiveKnock, address: Address, timeoutMs: number | undefined): ElementChange => ({
-  op: 'add',
-  set: setOf(live, address),
-  key: addressBytes(address),
-  ...(timeoutMs !== undefined && { timeoutMs }),
-});
-
-function liveKnock(name: string, spec: KnockSpec, { sets }: Plan['manifest']): LiveKnock {
-  const granted = new Map<Family, SetIndex>();
-  const stages: StageSet[] = [];
-  for (const [set, { role }] of sets.entries()) {
-    if (role.kind !== 'extension' || role.extension !== knockName || role.name !== name) continue;
-    const [, stage] = /^stage([0-9]+)$/.exec(role.purpose) ?? [];
-    if (role.purpose === knockGranted) granted.set(role.family!, set);
-    else if (stage !== undefined) stages.push({ set, count: Number(stage) });
-  }
-  return { name, spec, granted, stages };
+function union(a: readonly DoorPort[], b: readonly DoorPort[]): DoorPort[] {
+  return [...new Map([...a, ...b].map((port) => [formatDoorPort(port), port])).values()];
 }

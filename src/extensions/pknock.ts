@@ -5,26 +5,7 @@
  */
 
 import type { Static } from 'typebox';
-import type { Family } from '../net/address.js';
-import {
-  accept,
-  addTo,
-  ct,
-  deleteFrom,
-  drop,
-  goto,
-  limit,
-  log,
-  match,
-  matchAny,
-  meta,
-  oneOf,
-  payload,
-  returnVerdict,
-  setRef,
-  update,
-} from '../nft/build.js';
-import type { Statement } from '../nft/model.js';
+import { match, meta, setRef } from '../nft/build.js';
 import { entryOf } from '../policy/formats/names.js';
 import { timeout } from '../policy/formats/values.js';
 import { Type } from '../policy/schema-type.js';
@@ -32,19 +13,29 @@ import { secretFile } from '../policy/sections/schemas.js';
 import { Value } from '../policy/types.js';
 import { spaBytes } from '../wire/spa.js';
 import { spa2Bytes } from '../wire/spa2.js';
-import { addressOf } from './address-field.js';
 import { type Extension, matchWord, sectionWord } from './extension.js';
-import type { Line, MatchFragment } from './fragment.js';
-import { knockGranted, knockGroup, knockName } from './knock-names.js';
-import type { Ground, SetRequest, Site } from './site.js';
+import type { MatchFragment } from './fragment.js';
+import { compileDatagram } from './knock-copies.js';
+import { knockGroup } from './knock-names.js';
+import { compileSequence } from './knock-sequence.js';
+import { families, grantSets } from './knock-sets.js';
+import type { Ground, Site } from './site.js';
 
 const port = Type.Integer({ minimum: 1, maximum: 65_535 });
+
+/** Each length is a set more to look into. */
+const prefixLengths = (longest: number) =>
+  Type.Array(Type.Integer({ minimum: 1, maximum: longest }), {
+    minItems: 1,
+    maxItems: 4,
+    description: 'With `spa2`: clients may ask for all addresses that have so many first bits in common with theirs.',
+  });
 
 const schema = Type.Object({
   ports: Type.Optional(
     Type.Array(port, { minItems: 1, maxItems: 15, description: 'The ports to knock at, in this order.' }),
   ),
-  protocol: Type.Union([Type.Literal('tcp'), Type.Literal('udp')], {
+  protocol: Type.Union([Type.Literal('tcp'), Type.Literal('udp'), Type.Literal('udplite')], {
     default: 'tcp',
     description: 'What the knocks at `ports` come by.',
   }),
@@ -67,6 +58,13 @@ const schema = Type.Object({
     }),
   ),
   clients: Type.Optional(secretFile),
+  ipv4_prefixes: Type.Optional(prefixLengths(31)),
+  ipv6_prefixes: Type.Optional(prefixLengths(127)),
+  reply: Type.Boolean({
+    default: false,
+    description:
+      'With `spa2`: whoever has signed is told until when the door is open. The port is no secret to clients then.',
+  }),
   autoclose: Type.Optional(Value(timeout, { description: 'How long the source may come in; for ever when absent.' })),
   size: Type.Integer({
     minimum: 1,
@@ -77,8 +75,6 @@ const schema = Type.Object({
 });
 
 export type KnockSpec = Static<typeof schema>;
-
-const families: readonly Family[] = [4, 6];
 
 export const pknock: Extension = {
   name: 'pknock',
@@ -116,7 +112,6 @@ export const pknock: Extension = {
       'packets of known connections are no knocks, so that a session from the same host spoils nothing',
       'a knock is answered by nothing, nor is the one that completes the sequence let through',
       'sequences are heard in input; the grant holds in prerouting, input and forward',
-      'UDP-Lite is not heard',
     ],
     checked: 'vectors of the original on a model, its recorded sequences with real packets between namespaces',
   },
@@ -125,19 +120,23 @@ export const pknock: Extension = {
 /** As in the original, what is neither TCP nor UDP is never let in. */
 function hasKnocked(name: string, site: Site): MatchFragment {
   const spec = site.policy.sections.get('knocks')!.get(name)!.spec as KnockSpec;
-  const transport = site.rule.protocols === undefined ? [match(meta('l4proto'), { set: ['tcp', 'udp'] })] : [];
+  const transport =
+    site.rule.protocols === undefined ? [match(meta('l4proto'), { set: ['tcp', 'udp', 'udplite'] })] : [];
+  const sets = families.flatMap((family) => grantSets(name, spec, family).map((set) => ({ family, ...set })));
   return {
-    disjoint: true,
-    anyOf: families.map((family) => ({
+    disjoint: sets.length === families.length,
+    anyOf: sets.map(({ family, request, key }) => ({
       family,
-      statements: [...transport, isIn(grantedSet(name, spec, family), family, site)],
+      statements: [...transport, match(key, setRef(site.set(request)))],
     })),
   };
 }
 
 function compileKnock(name: string, spec: KnockSpec, ground: Ground): void {
   refuseMisfits(spec, ground);
-  for (const family of families) ground.set(grantedSet(name, spec, family));
+  for (const family of families) {
+    for (const { request } of grantSets(name, spec, family)) ground.set(request);
+  }
   if (spec.ports !== undefined) compileSequence(name, { ...spec, ports: spec.ports, timeMs: spec.time! }, ground);
   if (spec.spa !== undefined) compileDatagram(name, { port: spec.spa, bytes: spaBytes, kind: 'spa' }, ground);
   if (spec.spa2 !== undefined) compileDatagram(name, { port: spec.spa2, bytes: spa2Bytes, kind: 'spa2' }, ground);
@@ -171,138 +170,10 @@ function refuseMisfits(spec: KnockSpec, ground: Ground): void {
   if ((spa2 === undefined) !== (clients === undefined)) {
     ground.refuse('"spa2" and "clients" belong together', 'write "spa2: PORT" and "clients: { file: … }"');
   }
-}
-
-const isIn = (request: SetRequest, family: Family, ground: Ground): Statement =>
-  match(addressOf('source', family), setRef(ground.set(request)));
-
-/** Who may come in. */
-const grantedSet = (name: string, { size }: KnockSpec, family: Family): SetRequest =>
-  memory(name, knockGranted, size, family);
-
-/** A set of sources. */
-const memory = (name: string, purpose: string, size: number, family: Family): SetRequest => ({
-  role: { kind: 'extension', extension: knockName, name, purpose, family },
-  key: { type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] },
-  flags: ['dynamic', 'timeout'],
-  size,
-});
-
-interface Sequence extends KnockSpec {
-  readonly ports: number[];
-  readonly timeMs: number;
-}
-
-/** Sequences listen before anything is dropped, so that several can share a port. */
-const listening = { type: 'filter', hook: 'input', priority: -2, policy: 'accept' } as const;
-const silencing = { ...listening, priority: -1 } as const;
-
-const isKnown: Statement = matchAny(ct('state'), ['established', 'related']);
-const isNew: Statement = matchAny(ct('state'), ['new', 'invalid', 'untracked']);
-
-/**
- * A source that has knocked at the first i ports is in the set of stage i, as long as the next knock may take. It is asked
- * for from the last stage to the first, since it is in one of them only.
- */
-function compileSequence(name: string, sequence: Sequence, ground: Ground): void {
-  const { ports, protocol } = sequence;
-  const stages = ports.slice(1).map((_, index) => index + 1);
-  ground.baseChain('knock', listening, [
-    { statements: [match(meta('l4proto'), protocol, '!='), accept] },
-    { statements: [isKnown, accept] },
-    ...families.flatMap((family): Line[] => [
-      { family, statements: [isIn(grantedSet(name, sequence, family), family, ground), accept] },
-      ...stages.toReversed().map((stage) => ({
-        family,
-        statements: [
-          isIn(stageSet(name, sequence, stage, family), family, ground),
-          goto(ground.chain(`stage${stage}_${family}`, stageLines(name, sequence, stage, family, ground))),
-        ],
-      })),
-      ...stepLines(name, sequence, 0, family, ground),
-    ]),
-  ]);
-  ground.baseChain('silence', silencing, [
-    ...families.map((family) => ({
-      family,
-      statements: [
-        match(payload(protocol, 'dport'), oneOf([...new Set(ports)])),
-        match(addressOf('source', family), setRef(ground.set(grantedSet(name, sequence, family))), '!='),
-        isNew,
-        drop,
-      ],
-    })),
-  ]);
-}
-
-const stageSet = (name: string, { size }: Sequence, stage: number, family: Family): SetRequest =>
-  memory(name, `stage${stage}`, size, family);
-
-function stageLines(name: string, sequence: Sequence, stage: number, family: Family, ground: Ground): Line[] {
-  const steps = stepLines(name, sequence, stage, family, ground);
-  if (!sequence.strict) return steps;
-  return [...steps, { family, statements: [forget(name, sequence, stage, family, ground)] }];
-}
-
-const forget = (name: string, sequence: Sequence, stage: number, family: Family, ground: Ground): Statement =>
-  deleteFrom(ground.set(stageSet(name, sequence, stage, family)), addressOf('source', family));
-
-/** From a stage to the next, or in. A source that finds no place is counted. */
-function stepLines(name: string, sequence: Sequence, stage: number, family: Family, ground: Ground): Line[] {
-  const { ports, protocol, timeMs } = sequence;
-  const isLast = stage === ports.length - 1;
-  const next = isLast ? grantedSet(name, sequence, family) : stageSet(name, sequence, stage + 1, family);
-  const knocks = match(payload(protocol, 'dport'), ports[stage]!);
-  const timeoutMs = isLast ? sequence.autoclose : timeMs;
-  const place = addTo(ground.set(next), addressOf('source', family), timeoutMs === undefined ? {} : { timeoutMs });
-  const leave = stage === 0 ? [] : [forget(name, sequence, stage, family, ground)];
-  const end = isLast ? [tell(`knock:${name}`, ground), drop] : [returnVerdict];
-  return [
-    { family, statements: [knocks, place, ...leave, ...end] },
-    { family, statements: [knocks, ground.overflow(next)] },
-  ];
-}
-
-/** Bytes of a copy: the longest headers and a datagram of either version. */
-const copyBytes = 512;
-
-const tell = (prefix: string, ground: Ground): Statement =>
-  log({ group: ground.nflogGroup(knockGroup), prefix, snaplen: copyBytes });
-
-const udpHeaderBytes = 8;
-
-/** One source gets through with a datagram a second, so that a flood from it costs the daemon nothing. */
-const perSource = { rate: 1, per: 'second', burst: 20, inv: true } as const;
-/** What all sources together may cost the daemon: more would queue up before it on a busy machine. */
-const forAll = { rate: 5_000, per: 'second', burst: 1_000 } as const;
-/** Tokens of a source are all back by then. */
-const perSourceMs = 60_000;
-
-interface Datagram {
-  readonly port: number;
-  /** Of the payload; any other length is dropped in the kernel. */
-  readonly bytes: number;
-  /** As the copies' prefix begins. */
-  readonly kind: 'spa' | 'spa2';
-}
-
-function compileDatagram(name: string, { port, bytes, kind }: Datagram, ground: Ground): void {
-  const asked = ground.chain('datagram', [
-    ...families.flatMap((family): Line[] => {
-      const seen = { ...memory(name, 'asked', 65_536, family), variant: JSON.stringify(perSource) };
-      const source = addressOf('source', family);
-      const spend = update(ground.set(seen), source, { timeoutMs: perSourceMs, stmt: [limit(perSource)] });
-      return [
-        { family, statements: [spend, drop] },
-        { family, statements: [match(source, setRef(ground.set(seen)), '!='), ground.overflow(seen)] },
-      ];
-    }),
-    { statements: [limit(forAll), tell(`${kind}:${name}`, ground), drop] },
-    { statements: [drop] },
-  ]);
-  const dport = match(payload('udp', 'dport'), port);
-  ground.baseChain('silence', silencing, [
-    { statements: [dport, isNew, match(payload('udp', 'length'), udpHeaderBytes + bytes), goto(asked)] },
-    { statements: [dport, isNew, drop] },
-  ]);
+  if (spa2 === undefined && (spec.ipv4_prefixes ?? spec.ipv6_prefixes) !== undefined) {
+    ground.refuse('only clients with keys of their own may ask for prefixes', 'take "spa2:", or leave them out');
+  }
+  if (spa2 === undefined && spec.reply) {
+    ground.refuse('only clients with keys of their own can be answered', 'take "spa2:", or leave "reply" out');
+  }
 }

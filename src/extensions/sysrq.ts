@@ -78,13 +78,14 @@ export const sysrq: Extension = {
       'the sequence is on disk and outlives a restart; the original begins with the clock',
       'a new password holds from the first request on; no log line has a right digest',
       'every request is in the audit log',
-      'UDP-Lite is not heard',
     ],
     checked: 'vectors of the original, its recorded requests',
   },
 };
 
 const base = { type: 'filter', hook: 'input', priority: -1, policy: 'accept' } as const;
+/** What carries requests, as in the original. */
+const datagrams = ['udp', 'udplite'] as const;
 /** The longest request: 512 bytes of it count. */
 const copyBytes = 640;
 
@@ -92,20 +93,23 @@ function compileSysrq({ port, from, mac: hardware, limit: bound, ...spec }: Sysr
   const kept = limitOf(bound);
   if (kept === undefined) ground.refuse('this limit is slower than nft can count', 'take at least one a week');
   const group = ground.nflogGroup(sysrqGroup);
-  const dport = match(payload('udp', 'dport'), port);
   const isNew = matchAny(ct('state'), ['new', 'invalid', 'untracked']);
   const asked = ground.chain('asked', [
     { statements: [limit(kept), log({ group, prefix: sysrqGroup, snaplen: copyBytes }), drop] },
     { statements: [drop] },
   ]);
   const wire = hardware === undefined ? [] : [match(ether('saddr'), formatMac(hardware))];
-  const lines = ([4, 6] as const).flatMap((family): Line[] => {
-    const sources = sourcesOf(from, family);
-    if (sources === undefined) return [];
-    const source = match(addressOf('source', family), sources);
-    return [{ family, statements: [dport, isNew, source, ...wire, { goto: { target: asked } }] }];
+  const lines = datagrams.flatMap((protocol): Line[] => {
+    const dport = match(payload(protocol, 'dport'), port);
+    const allowed = ([4, 6] as const).flatMap((family): Line[] => {
+      const sources = sourcesOf(from, family);
+      if (sources === undefined) return [];
+      const source = match(addressOf('source', family), sources);
+      return [{ family, statements: [dport, isNew, source, ...wire, { goto: { target: asked } }] }];
+    });
+    return [...allowed, { statements: [dport, isNew, drop] }];
   });
-  ground.baseChain('requests', base, [...lines, { statements: [dport, isNew, drop] }]);
+  ground.baseChain('requests', base, lines);
   ground.duty({ kind: 'sysrq', name: 'sysrq', nflogGroup: group, spec: { port, ...spec } });
 }
 

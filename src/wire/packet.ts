@@ -8,6 +8,7 @@
  * | IPv6 | 0: version, traffic class, flow label u32, 4: payload length u16, 6: next header, 7: hop limit, 8: source, 24: destination |
  * | TCP | 0: source port u16, 2: destination port u16, 4: sequence u32, 8: acknowledgement u32, 12: words, 13: flags, 14: window u16, 16: checksum u16, 18: urgent u16, 20: options |
  * | UDP | 0: source port u16, 2: destination port u16, 4: length u16, 6: checksum u16 |
+ * | UDP-Lite (RFC 3828) | as UDP, but 4: bytes that the checksum covers u16; all, as we write it |
  * | ICMP | 0: type, 1: code, 2: checksum u16, 4: rest (4 bytes) |
  */
 
@@ -15,7 +16,7 @@ import { PosternError } from '../errors.js';
 import { type Address, addressBytes, addressFromBytes } from '../net/address.js';
 import { checksum, transportChecksum } from './checksum.js';
 
-export const PROTOCOL = { ICMP: 1, TCP: 6, UDP: 17, ICMPV6: 58 } as const;
+export const PROTOCOL = { ICMP: 1, TCP: 6, UDP: 17, ICMPV6: 58, UDPLITE: 136 } as const;
 /** Bits of the TCP flags, lowest first. */
 export const TCP_FLAGS = ['fin', 'syn', 'rst', 'psh', 'ack', 'urg', 'ece', 'cwr'] as const;
 export const FLAG_BIT = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32 } as const;
@@ -217,7 +218,7 @@ function decodeSegment(protocol: number, segment: Buffer, isFirst: boolean): Seg
     const headerBytes = ((segment[12] as number) >> 4) * 4;
     if (headerBytes >= 20 && headerBytes <= segment.length) return decodeTcp(segment, headerBytes);
   }
-  if (isFirst && protocol === PROTOCOL.UDP && segment.length >= 8) {
+  if (isFirst && (protocol === PROTOCOL.UDP || protocol === PROTOCOL.UDPLITE) && segment.length >= 8) {
     const udp = { sourcePort: segment.readUInt16BE(0), destinationPort: segment.readUInt16BE(2) };
     return { udp, payload: Uint8Array.from(segment.subarray(8)) };
   }

@@ -5,7 +5,7 @@ import type { ElementChange } from '../../src/kernel/kernel.js';
 import { storeAndKernel } from '../../src/store/committer.js';
 import { memoryDisk } from '../../src/store/memory-disk.js';
 import type { Json } from '../../src/store/register.js';
-import { open, root, start, TestClock } from '../store/fixtures.js';
+import { hour, open, root, start, TestClock } from '../store/fixtures.js';
 
 const isNumber = (kept: Json): kept is number => typeof kept === 'number';
 const element: ElementChange = { op: 'add', set: 0, key: Uint8Array.of(192, 0, 2, 1) };
@@ -16,7 +16,11 @@ test('a value is there after a restart, until it expires or is deleted', async (
   const values = async (on = disk) => {
     const store = await open(on, clock);
     const committer = storeAndKernel({ store, kernel: { change: async () => {} } });
-    return new KeptValues('quota', isNumber, { committer, store, clock: { wall: clock.wallMs } });
+    return new KeptValues('quota', isNumber, {
+      committer,
+      store,
+      clock: { wall: clock.wallMs, steady: clock.steadyMs },
+    });
   };
   const before = await values();
   await before.set('guest', 1);
@@ -53,7 +57,11 @@ test('the kernel changes with the value, or neither does', async () => {
       audited.push(`${draft?.origin?.id} ${error === undefined ? 'done' : 'failed'}`);
     },
   });
-  const values = new KeptValues('knock', isNumber, { committer, store, clock: { wall: clock.wallMs } });
+  const values = new KeptValues('knock', isNumber, {
+    committer,
+    store,
+    clock: { wall: clock.wallMs, steady: clock.steadyMs },
+  });
   await values.set('ssh', 1, { source: root, elements: [element] });
   broken = true;
   await assert.rejects(values.set('ssh', 2, { source: root, elements: [element] }), /no/);
@@ -67,7 +75,11 @@ test('what came from elsewhere and is not of the kind is passed over', async () 
   const clock = new TestClock();
   const store = await open(memoryDisk(), clock);
   const committer = storeAndKernel({ store, kernel: { change: async () => {} } });
-  const values = new KeptValues('quota', isNumber, { committer, store, clock: { wall: clock.wallMs } });
+  const values = new KeptValues('quota', isNumber, {
+    committer,
+    store,
+    clock: { wall: clock.wallMs, steady: clock.steadyMs },
+  });
   for (const [key, value] of Object.entries({ text: 'x', none: null, list: [1], object: { usedBytes: 1 }, good: 7 })) {
     await store.write([{ kind: 'value', space: 'quota', key, value }]);
   }
@@ -79,7 +91,11 @@ test('what came from elsewhere and is not of the kind is passed over', async () 
 test('without a store values live as long as the process', async () => {
   const clock = new TestClock();
   const committer = { commit: async () => {}, request: () => ({ commit: async () => {}, done: async () => {} }) };
-  const values = new KeptValues('quota', isNumber, { committer, store: undefined, clock: { wall: clock.wallMs } });
+  const values = new KeptValues('quota', isNumber, {
+    committer,
+    store: undefined,
+    clock: { wall: clock.wallMs, steady: clock.steadyMs },
+  });
   await values.set('guest', 1);
   await values.set('trial', 2, { expiresAt: start + 1_000 });
   await values.set('left', 3);
@@ -88,6 +104,8 @@ test('without a store values live as long as the process', async () => {
     ['guest', { value: 1 }],
     ['trial', { value: 2, expiresAt: start + 1_000 }],
   ]);
+  clock.step(-hour);
+  assert.deepEqual(values.get('trial'), { value: 2, expiresAt: start - hour + 1_000 }, 'the clock was set');
   clock.pass(1_000);
   assert.deepEqual(listed(values), [['guest', { value: 1 }]]);
   assert.equal(values.get('left'), undefined);

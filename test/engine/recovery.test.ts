@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { createEngine } from '../../src/engine/create.js';
 import type { Engine, EngineEvents } from '../../src/engine/engine.js';
 import { type FakeKernel, fakeKernel } from '../../src/kernel/fake.js';
-import { type Address, formatAddress, parseAddress } from '../../src/net/address.js';
-import { parsePrefix } from '../../src/net/prefix.js';
+import type { Prefix } from '../../src/net/address.js';
+import { formatPrefix, parsePrefix } from '../../src/net/prefix.js';
 import { type MemoryDisk, memoryDisk } from '../../src/store/memory-disk.js';
 import { openStore } from '../../src/store/open.js';
 import type { Draft, Store } from '../../src/store/store.js';
@@ -188,7 +188,7 @@ test('a ban that seemed expired after a reboot with a wrong clock is back when t
 for (const stepMs of [0, hour, -hour]) {
   test(`a grant of a knock has after a reboot what was left of it, with the clock ${stepMs / hour} h off meanwhile`, async () => {
     const machine = await new Machine().start();
-    const [early, late] = ['192.0.2.1', '2001:db8::1'].map(parseAddress) as [Address, Address];
+    const [early, late] = ['192.0.2.1', '2001:db8::1'].map(parsePrefix) as [Prefix, Prefix];
     await machine.engine.knocks.grant('ssh', early, { by: 'spa2', client: 'laptop', durationMs: hour / 4 });
     machine.clock.step(stepMs);
     await machine.clock.pass(2_000);
@@ -205,7 +205,7 @@ for (const stepMs of [0, hour, -hour]) {
     await settle();
     const grants = await machine.engine.knocks.list();
     assert.deepEqual(
-      grants.map(({ address, by, until }) => `${formatAddress(address)} ${by} ${left(until, machine)}`),
+      grants.map(({ source: who, by, until }) => `${formatPrefix(who)} ${by} ${left(until, machine)}`),
       ['2001:db8::1 spa 5400s'],
     );
   });

@@ -1,40 +1,10 @@
 import assert from 'node:assert/strict';
-import { KnockModel, type KnockRule } from '../../src/extensions/models/pknock.js';
+import { KnockModel } from '../../src/extensions/models/pknock.js';
 import { parseAddress } from '../../src/net/address.js';
 import { pknockProcLine } from '../../src/wire/pknock-proc.js';
 import { diagnosticsOf } from '../compiler/compiled.js';
-import { testVectors, type Vector } from './vectors.js';
-
-interface RuleVector {
-  readonly name: string;
-  /** k ports, t time, x strict, a autoclose, o and z secrets, c checkip. */
-  readonly options: string;
-  readonly knockports: readonly number[];
-  readonly time: number;
-  readonly autoclose_minutes: number;
-  readonly opensecret: string;
-  readonly closesecret: string;
-}
-
-interface Step {
-  readonly t: number;
-  readonly wall: number;
-  readonly uptime: number;
-  readonly rule?: number;
-  readonly src: string;
-  readonly proto: number;
-  readonly dport: number;
-  readonly payload_hex?: string;
-  readonly match?: number;
-  readonly netlink_cn_msg_hex?: string;
-  readonly proc_read?: Readonly<Record<string, readonly string[]>>;
-}
-
-interface KnockVector extends Vector {
-  readonly rules: readonly RuleVector[];
-  readonly rule_load: readonly { readonly return: number }[];
-  readonly steps: readonly Step[];
-}
+import { has, type KnockVector, type RuleVector, ruleOf, type Step } from './pknock-vectors.js';
+import { testVectors } from './vectors.js';
 
 const differences = {
   'too late':
@@ -49,18 +19,6 @@ const differences = {
   'rules that are not ours': 'a name without knocks, or options that have no words here',
 } as const;
 type Difference = keyof typeof differences;
-
-const has = (rule: RuleVector, option: string) => rule.options.includes(option);
-
-const ruleOf = (rule: RuleVector): KnockRule => ({
-  ports: rule.knockports,
-  strict: has(rule, 'x'),
-  ...(has(rule, 't') && { timeMs: rule.time * 1000 }),
-  ...(has(rule, 'a') && rule.autoclose_minutes > 0 && { autocloseMs: rule.autoclose_minutes * 60_000 }),
-  ...(has(rule, 'o') && {
-    secrets: { open: Buffer.from(rule.opensecret.slice(0, 31)), close: Buffer.from(rule.closesecret.slice(0, 31)) },
-  }),
-});
 
 /** The rule in our words, as far as there are any. */
 function inOurWords(rule: RuleVector): string {

@@ -1,18 +1,20 @@
 /** `/v1/knocks`: who may come in because of a knock. */
 
 import { Type } from 'typebox';
+import { formatDoorPort } from '../../engine/knocks.js';
 import { PosternError } from '../../errors.js';
-import { formatAddress, parseAddress } from '../../net/address.js';
+import { formatPrefix, parsePrefix } from '../../net/prefix.js';
 import { pknockProcLine } from '../../wire/pknock-proc.js';
 import type { Api, ApiParts } from '../api.js';
 import { callerOf } from '../caller.js';
 
 const KnockName = Type.Object({ knock: Type.String({ maxLength: 31 }) });
-const GrantPath = Type.Object({ knock: Type.String({ maxLength: 31 }), address: Type.String({ maxLength: 45 }) });
+const GrantPath = Type.Object({ knock: Type.String({ maxLength: 31 }), address: Type.String({ maxLength: 49 }) });
 
 const GrantOutput = Type.Object({
   knock: Type.String(),
-  address: Type.String(),
+  address: Type.String({ description: 'An address or a prefix' }),
+  ports: Type.Optional(Type.Array(Type.String(), { description: 'Where alone it may come in: tcp/22' })),
   by: Type.String({ description: 'sequence; spa, spa2: a signed datagram' }),
   client: Type.Optional(Type.String()),
   at: Type.Optional(Type.String({ format: 'date-time' })),
@@ -33,9 +35,10 @@ export function knockRoutes(api: Api, { engine: { knocks } }: ApiParts): void {
     },
     async () => ({
       knocks: [...knocks.names()],
-      grants: (await knocks.list()).map(({ address, at, until, ...grant }) => ({
+      grants: (await knocks.list()).map(({ source, ports, at, until, ...grant }) => ({
         ...grant,
-        address: formatAddress(address),
+        address: formatPrefix(source),
+        ...(ports !== undefined && { ports: ports.map(formatDoorPort) }),
         ...(at !== undefined && { at: new Date(at).toISOString() }),
         ...(until !== undefined && { until: new Date(until).toISOString() }),
       })),
@@ -67,7 +70,7 @@ export function knockRoutes(api: Api, { engine: { knocks } }: ApiParts): void {
     },
     async (request) => {
       const { knock, address } = request.params;
-      const revoked = await knocks.revoke(knock, parseAddress(address), callerOf(request));
+      const revoked = await knocks.revoke(knock, parsePrefix(address), callerOf(request));
       if (!revoked) throw new PosternError('not-found', `${address} has no grant of knock '${knock}'`);
       return { revoked };
     },

@@ -25,9 +25,16 @@ export function logEvents({ events }: Engine, log: Log, now: () => number): void
     log.info(`table ${table}: ${changes}${others}`, { table, source: source?.kind, id: source?.id, ...count });
   });
 
-  events.on('knock', ({ what, knock, address, by, until }) => {
-    const when = until === undefined ? '' : `, until ${new Date(until).toISOString()}`;
-    log.info(`knock ${knock}: ${what} ${address} by ${by}${when}`, { knock, address, by, until });
+  events.on('knock', ({ what, knock, address, by, client, ports, until }) => {
+    const facts = { knock, address, by, client, until };
+    if (what === 'expired') {
+      log.info(`knock ${knock}: the time of ${address} is over`, facts);
+      return;
+    }
+    const who = client === undefined ? by : `${by} of ${client}`;
+    const where = ports === undefined ? '' : ` at ${ports.join(', ')}`;
+    const when = until === undefined || what === 'revoked' ? '' : `, until ${new Date(until).toISOString()}`;
+    log.info(`knock ${knock}: ${what} ${address}${where} by ${who}${when}`, facts);
   });
 
   events.on('condition', ({ condition, on, source }) => {

@@ -1,6 +1,7 @@
 /** What our pknock does with a packet, as a pure model: what the compiled rules and the daemon do together. */
 
-import { type Address, formatAddress, parseAddress } from '../../net/address.js';
+import { type Address, formatAddress } from '../../net/address.js';
+import { parsePrefix } from '../../net/prefix.js';
 import type { KnockRecord } from '../../wire/pknock-proc.js';
 import { spaMinute, verifySpa } from '../../wire/spa.js';
 
@@ -121,4 +122,4 @@ const record = (
   status: KnockRecord['status'],
   count: number,
   left: Pick<KnockRecord, 'expiresInS' | 'autocloseInS'>,
-): KnockRecord => ({ source: parseAddress(source), protocol, status, count, ...left });
+): KnockRecord => ({ source: parsePrefix(source), protocol, status, count, ...left });

@@ -1,7 +1,10 @@
 /** The policy's `knocks:` section as a service. */
 
 import { PosternError } from '../../errors.js';
+import { knockCopyBytes } from '../../extensions/knock-copies.js';
 import type { KnockSpec } from '../../extensions/pknock.js';
+import { RawSender } from '../../kernel/raw-sender.js';
+import { encodePacket, type Packet } from '../../wire/packet.js';
 import { MemoryReplayWindow } from '../replay-window.js';
 import { readSecret, withoutNewline } from '../secret.js';
 import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
@@ -24,12 +27,11 @@ export const knock: ServiceKind<readonly NamedKnock[]> = {
   create: (knocks, context) => new KnockService(knocks, context),
 };
 
-/** As the rules copy. */
-const copyBytes = 512;
-
 class KnockService implements Service {
   #receiver: KnockReceiver | undefined;
   #stop: (() => Promise<void>) | undefined;
+  /** Made with the first reply: no socket is bound to the port, so that nothing shows there is one. */
+  #sender: RawSender | undefined;
 
   constructor(
     readonly knocks: readonly NamedKnock[],
@@ -44,17 +46,19 @@ class KnockService implements Service {
       knocks: engine.knocks,
       window: store?.replayWindow('spa') ?? new MemoryReplayWindow(now),
       log,
+      answer: (to, payload) => this.#answer(to, payload),
       now,
     });
     this.#receiver = receiver;
     const group = engine.policy.current?.plan.duties.find(({ kind }) => kind === 'knock')?.nflogGroup;
     if (group === undefined) throw new PosternError('internal', 'the plan has no group for knocks');
-    this.#stop = await copies.listen(group, copyBytes, ({ prefix, packet }) => receiver.receive(prefix, packet));
+    this.#stop = await copies.listen(group, knockCopyBytes, ({ prefix, packet }) => receiver.receive(prefix, packet));
   }
 
   async stop(): Promise<void> {
     await this.#stop?.();
     await this.#receiver?.settled();
+    this.#sender?.close();
   }
 
   status(): string {
@@ -77,10 +81,20 @@ class KnockService implements Service {
     ];
   }
 
+  #answer({ source, destination, protocol, udp }: Packet, payload: Buffer): void {
+    if (udp === undefined) return;
+    const ports = { sourcePort: udp.destinationPort, destinationPort: udp.sourcePort };
+    const packet = encodePacket({ source: destination, destination: source, protocol, udp: ports, payload });
+    this.#sender ??= new RawSender();
+    packet.copy(this.#sender.slot(source.family, packet.length));
+    this.#sender.flush();
+  }
+
   async #keys(): Promise<ReadonlyMap<string, KnockKeys>> {
     const keys = new Map<string, KnockKeys>();
     for (const { name, spec } of this.knocks) {
-      if (spec.clients !== undefined) keys.set(name, { clients: await this.#clients(spec.clients.file, name) });
+      if (spec.clients !== undefined)
+        keys.set(name, { clients: await this.#clients(spec.clients.file, name), reply: spec.reply });
       if (spec.open_secret === undefined || spec.close_secret === undefined) continue;
       const [open, close] = [
         await this.#secret(spec.open_secret.file, name),

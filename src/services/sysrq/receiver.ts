@@ -1,6 +1,6 @@
 /**
- * From copies of SYSRQ requests to keys. The new sequence number is on disk before the first key takes effect, and every
- * request is in the audit log with what became of it; no line tells a right digest.
+ * From copies of SYSRQ requests to keys. The new sequence number is on disk, and the request in the audit log, before the
+ * first key takes effect. Every request is in the log with what became of it; no line tells a right digest.
  */
 
 import { asPosternError } from '../../errors.js';
@@ -18,8 +18,8 @@ export interface SysrqRules {
   readonly keys: string;
 }
 
-/** What became of a request. */
-export type SysrqResult = 'done' | 'dry-run' | SysrqRefusal | 'key' | 'failed' | 'busy';
+/** What became of a request; `accepted`: its keys are about to be pressed, after which nothing may be left to tell. */
+export type SysrqResult = 'accepted' | 'done' | 'dry-run' | SysrqRefusal | 'key' | 'failed' | 'busy';
 
 export interface SysrqReport {
   readonly source: string;
@@ -58,11 +58,12 @@ export class SysrqReceiver {
     const source = packet === undefined ? 'unknown' : formatAddress(packet.source);
     if (this.#waiting >= waitingBound) {
       this.#count('busy');
+      void this.effects.report({ source, result: 'busy' });
       return;
     }
     this.#waiting++;
     this.#turn = this.#turn.then(async () => {
-      const outcome = packet === undefined ? { result: 'malformed' as const } : await this.#decide(packet);
+      const outcome = packet === undefined ? { result: 'malformed' as const } : await this.#decide(packet, source);
       this.#count(outcome.result);
       await this.effects.report({ source, ...outcome });
       this.#waiting--;
@@ -74,7 +75,7 @@ export class SysrqReceiver {
     return this.#turn;
   }
 
-  async #decide(packet: Packet): Promise<Omit<SysrqReport, 'source'>> {
+  async #decide(packet: Packet, source: string): Promise<Omit<SysrqReport, 'source'>> {
     const { sequence, firstSequence } = this.effects;
     const { secret, signsAddress } = this.rules;
     const signed = signsAddress ? { ...secret, destination: packet.destination } : secret;
@@ -83,17 +84,19 @@ export class SysrqReceiver {
     const facts = { keys: verdict.keys.toString('latin1'), sequence: String(verdict.sequence) };
     try {
       if (!(await sequence.advance(verdict.sequence))) return { result: 'replayed', ...facts };
-      return { result: await this.#press(facts.keys), ...facts };
+      return { result: await this.#press({ source, ...facts }), ...facts };
     } catch (error) {
       return { result: 'failed', ...facts, detail: asPosternError(error).message };
     }
   }
 
   /** All keys or none. */
-  async #press(keys: string): Promise<SysrqResult> {
-    const { press } = this.effects;
+  async #press(facts: Omit<SysrqReport, 'result'> & { readonly keys: string }): Promise<SysrqResult> {
+    const { press, report } = this.effects;
+    const { keys } = facts;
     if ([...keys].some((key) => !this.rules.keys.includes(key))) return 'key';
     if (press === undefined) return 'dry-run';
+    await report({ ...facts, result: 'accepted' });
     for (const key of keys) await press(key);
     return 'done';
   }

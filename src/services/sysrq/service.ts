@@ -16,19 +16,20 @@ export const sysrq: ServiceKind<SysrqSpec> = {
   create: (section, context) => new SysrqService(section, context),
 };
 
-/** Where the kernel takes keys; not there without CONFIG_MAGIC_SYSRQ. */
-const trigger = '/proc/sysrq-trigger';
 /** As the rules copy. */
 const copyBytes = 640;
 
-class SysrqService implements Service {
+export class SysrqService implements Service {
   #receiver: SysrqReceiver | undefined;
   #stop: (() => Promise<void>) | undefined;
-  #works = true;
+  /** Why no key can take effect. */
+  #lack: string | undefined;
 
   constructor(
     readonly section: SysrqSpec,
     readonly context: ServiceContext,
+    /** Where the kernel takes keys; not there without CONFIG_MAGIC_SYSRQ. */
+    readonly trigger = '/proc/sysrq-trigger',
   ) {}
 
   async start(): Promise<void> {
@@ -45,7 +46,7 @@ class SysrqService implements Service {
       {
         sequence: store?.sequence('sysrq') ?? memorySequence(),
         firstSequence: BigInt(Math.floor(now() / 1000)),
-        ...(!dryRun && { press: (key: string) => writeFile(trigger, key) }),
+        ...(!dryRun && { press: (key: string) => writeFile(this.trigger, key, { flag: constants.O_WRONLY }) }),
         report: (report) => this.#report(report),
       },
     );
@@ -62,7 +63,7 @@ class SysrqService implements Service {
 
   status(): string {
     const { port, keys, dry_run: dryRun } = this.section;
-    const lack = this.#works ? '' : ', and this kernel has no SysRq';
+    const lack = this.#lack === undefined ? '' : `, and ${this.#lack}`;
     return `udp ${port}, keys ${keys}${dryRun ? ', dry run' : ''}${lack}`;
   }
 
@@ -73,21 +74,24 @@ class SysrqService implements Service {
   }
 
   async #look(): Promise<void> {
-    this.#works = await access(trigger, constants.W_OK).then(
-      () => true,
-      () => false,
-    );
-    if (this.#works) return;
-    const text = `sysrq: ${trigger} can't be written: this kernel has no SysRq (CONFIG_MAGIC_SYSRQ), or it is read-only here`;
+    const error = await access(this.trigger, constants.W_OK).catch((error: NodeJS.ErrnoException) => error);
+    this.#lack = lackOf(error?.code);
+    if (this.#lack === undefined) return;
+    const text = `sysrq: ${this.#lack}: ${this.trigger} can't be written (${error?.code})`;
     if (this.section.dry_run) this.context.log.warn(text);
     else this.context.log.error(`${text}; requests are checked, and their keys fail`);
   }
 
   async #report({ source, ...facts }: SysrqReport): Promise<void> {
-    const good = facts.result === 'done' || facts.result === 'dry-run';
+    const good = facts.result === 'accepted' || facts.result === 'done' || facts.result === 'dry-run';
     this.context.log[good ? 'info' : 'warn'](`sysrq: request of ${source}: ${facts.result}`, { source, ...facts });
     await this.context.audit?.({ who: { kind: 'sysrq', id: source }, op: 'sysrq', detail: { ...facts } });
   }
+}
+
+function lackOf(code: string | undefined): string | undefined {
+  if (code === undefined) return undefined;
+  return code === 'ENOENT' ? 'this kernel has no SysRq (CONFIG_MAGIC_SYSRQ)' : 'the daemon may not press keys here';
 }
 
 /** Without a state directory the number lives as long as the process. */
