@@ -67,6 +67,8 @@ export class PosternError extends Error {
 
   /** An error of ours is one wherever it was made: the bundled commands have this class a second time. */
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // Its subclasses inherit this, and mean themselves.
+    if (this !== PosternError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === 'object' && value !== null && brand in value;
   }
 
