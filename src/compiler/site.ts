@@ -4,8 +4,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Line } from '../extensions/fragment.js';
 import type { Duty, MarkField } from '../extensions/roles.js';
 import type { Ground, ObjectRequest, RuleFacts, SetRequest, Site, TableSets } from '../extensions/site.js';
-import { counter } from '../nft/build.js';
-import type { BaseChain, Hook, Statement, TableFamily } from '../nft/model.js';
+import { counter, vmap } from '../nft/build.js';
+import type { BaseChain, Expression, Hook, Origin, Rule, Statement, TableFamily, Verdict } from '../nft/model.js';
 import type { Policy, Rule as PolicyRule, Position } from '../policy/ast.js';
 import type { Place } from '../policy/vocabulary.js';
 import { type Draft, refuse } from './draft/draft.js';
@@ -61,6 +61,11 @@ export class CompilerGround implements Ground {
     }
   }
 
+  sharedBranch(name: string, key: Expression, value: Expression, to: Verdict, table: TableFamily = 'inet'): void {
+    const { rules } = this.draft.ruleset.chain(name, `shared ${name}`, undefined, table);
+    addBranch(rules, key, [value, to], originOf(this.at));
+  }
+
   numberOf(kind: string, thing: string): number {
     return this.draft.numberOf(kind, thing);
   }
@@ -101,6 +106,23 @@ export class CompilerGround implements Ground {
   refuse(message: string, hint?: string): never {
     return refuse(this.at, message, hint);
   }
+}
+
+type Branch = readonly [value: Expression, to: Verdict];
+
+/** Adds a value to the lookup of the key; the first one makes it. */
+function addBranch(rules: Rule[], key: Expression, branch: Branch, origin: Origin): void {
+  const at = rules.findIndex(({ statements }) => isDeepStrictEqual(lookupOf(statements)?.key, key));
+  const known = lookupOf(rules[at]?.statements ?? [])?.entries ?? [];
+  if (known.some((entry) => isDeepStrictEqual(entry, branch))) return;
+  const rule = { statements: [vmap(key, [...known, branch])], origin };
+  if (at < 0) rules.push(rule);
+  else rules[at] = rule;
+}
+
+function lookupOf([first]: readonly Statement[]): { key: Expression; entries: readonly Branch[] } | undefined {
+  if (first === undefined || !('vmap' in first) || !('entries' in first.vmap)) return undefined;
+  return first.vmap;
 }
 
 /** Where a chain of the policy is compiled: one hook, or several when nothing in it depends on the hook. */

@@ -8,7 +8,7 @@ import { actionWord, type Extension } from './extension.js';
 import { type ActionFragment, does, type Line } from './fragment.js';
 import { trapped } from './ingress.js';
 import { onlyProtocol } from './only.js';
-import { answerSyn, isFirstFragment } from './reflector.js';
+import { answerSyn, answerUsual, byFamily } from './reflector.js';
 import { toResponder } from './responder.js';
 import type { Site } from './site.js';
 import { areFlags, hasReset } from './tcp-flags.js';
@@ -58,13 +58,16 @@ function deluding({ limit = defaultLimit }: Static<typeof schema>, site: Site): 
 }
 
 /** At ingress, in `netdev`. */
-export function openLines(site: Site): Line[] {
-  return [
-    { statements: [isFirstFragment, drop] },
-    ...([4, 6] as const).map((family) => ({ statements: [areFlags('syn'), answerSyn(family, site)] })),
-    ...refusingLines,
-  ];
-}
+export const openLines = (site: Site): Line[] =>
+  byFamily(
+    'trap_open',
+    (family) => [
+      { statements: [answerUsual(family, ['syn'], site)] },
+      { statements: [areFlags('syn'), answerSyn(family, site)] },
+      ...refusingLines,
+    ],
+    site,
+  );
 
 const refusingLines: readonly Line[] = [{ statements: [hasReset, drop] }, { statements: [rejectTcpReset] }];
 

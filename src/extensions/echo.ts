@@ -1,15 +1,16 @@
 /** ECHO: the UDP echo service (RFC 862), answered by turning the datagram round. */
 
 import type { Static } from 'typebox';
-import { drop, mangle, match, oneOf, payload, range, udp } from '../nft/build.js';
-import type { Expression } from '../nft/model.js';
+import type { Family } from '../net/address.js';
+import { drop, goto, mangle, match, oneOf, payload, range, raw } from '../nft/build.js';
+import type { Statement } from '../nft/model.js';
 import { Type } from '../policy/schema-type.js';
 import { answerLimit, defaultLimit } from './answer-limit.js';
 import { actionWord, type Extension } from './extension.js';
 import type { ActionFragment, Line } from './fragment.js';
 import { sendBack, trapped } from './ingress.js';
 import { onlyProtocol } from './only.js';
-import { freshHops, isFirstFragment, turnAddresses, turnPorts } from './reflector.js';
+import { byFamily, freshHops, turnAddresses, turnPorts } from './reflector.js';
 import type { Site } from './site.js';
 
 const schema = Type.Object({ limit: answerLimit });
@@ -48,42 +49,66 @@ export const echo: Extension = {
 
 function echoing({ limit = defaultLimit }: Static<typeof schema>, site: Site): ActionFragment {
   onlyProtocol('echo', 17, site);
-  const ports = answering(site);
-  const number = site.numberOf('echo', JSON.stringify(ports));
+  const own = ownPorts(site);
+  const number = site.numberOf('echo', JSON.stringify(own));
   site.note('answered at ingress by turning the datagram round');
-  return trapped(`echo_${number}`, limit, () => lines(ports, site), site);
+  return trapped(`echo_${number}`, limit, () => lines(own, number, site), site);
 }
 
-/** Ports of services that answer to every datagram: daytime, quote of the day, chargen, time. */
-const answeringServices: readonly Expression[] = [7, 13, 17, 19, 37];
+interface Ports {
+  readonly first: number;
+  readonly last: number;
+}
 
-/** Ports from which a datagram may be an answer itself. */
-function answering({ ast }: Site): readonly Expression[] {
-  const own = ast.matches.flatMap((word) =>
+/** Ports of services that answer to every datagram: echo, daytime, quote of the day, chargen, time. */
+const answeringServices: readonly Ports[] = [7, 13, 17, 19, 37].map((port) => ({ first: port, last: port }));
+
+/** The ports that the rule is about; none: all of them. */
+const ownPorts = ({ ast }: Site): readonly Ports[] =>
+  ast.matches.flatMap((word) =>
     (word.word === 'udp' || word.word === 'port') && word.ports !== 'any'
-      ? word.ports.any.map(({ first, last }) => range(first, last))
+      ? word.ports.any.map(({ first, last }) => ({ first, last }))
       : [],
   );
-  const more = own.filter((port) => !answeringServices.includes(port));
-  return [...answeringServices, ...more];
-}
 
-function lines(ports: readonly Expression[], site: Site): Line[] {
-  return [
-    { statements: [isFirstFragment, drop] },
-    { statements: [match(udp('sport'), oneOf(ports)), drop] },
+const sourcePort = raw('th', 0, 16);
+
+function lines(own: readonly Ports[], number: number, site: Site): Line[] {
+  // Datagrams from there may be answers themselves.
+  const guarded = [...answeringServices, ...own.filter(({ first, last }) => first !== last || !isAnswering(first))];
+  const last = Math.max(...guarded.map((ports) => ports.last));
+  const familyLines = (family: Family): Line[] => {
+    const target = goto(echoChain(family, own, site));
     // The original answers no empty datagrams.
-    { statements: [match(udp('length'), 8, '<='), drop] },
-    ...([4, 6] as const).map((family): Line => {
-      const target = site.sharedChain(`trap_echo${family}`, echoChain(family, site), 'netdev');
-      const isPlain = family === 4 ? match(payload('ip', 'hdrlength'), 5) : match(payload('ip6', 'nexthdr'), 'udp');
-      return { statements: [isPlain, { goto: { target } }] };
-    }),
-    { statements: [drop] },
-  ];
+    const answered = [isPlain[family], match(raw('th', 32, 16), 8, '>')];
+    const ports = oneOf(guarded.map((one) => range(one.first, one.last)));
+    return [
+      // Nearly all of them, without a lookup.
+      { statements: [...answered, match(sourcePort, last, '>'), target] },
+      { statements: [...answered, match(sourcePort, ports, '!='), target] },
+      { statements: [drop] },
+    ];
+  };
+  return byFamily(`trap_echo_${number}_`, familyLines, site);
 }
 
-function echoChain(family: 4 | 6, site: Site): Line[] {
+const isAnswering = (port: number): boolean => answeringServices.some(({ first }) => first === port);
+
+/** No options, no extension headers: they would go back, too. */
+const isPlain: Readonly<Record<Family, Statement>> = {
+  4: match(raw('nh', 0, 8), 0x45),
+  6: match(raw('nh', 48, 8), 17),
+};
+
+/** To one port the answer's ports are known: nothing has to be put aside. */
+function echoChain(family: Family, [only, ...more]: readonly Ports[], site: Site): string {
+  const port = only !== undefined && more.length === 0 && only.first === only.last ? only.first : undefined;
+  const ports = port === undefined ? turnPorts : [mangle(raw('th', 16, 16), sourcePort), mangle(sourcePort, port)];
   const whole = family === 4 ? [mangle(payload('ip', 'frag-off'), 0)] : [];
-  return sendBack([...turnAddresses(family), ...turnPorts, ...whole, freshHops(family)], site);
+  const change = [...turnAddresses(family), ...ports, ...whole, freshHops(family)];
+  return site.sharedChain(
+    `trap_echo${family}${port === undefined ? '' : `_${port}`}`,
+    sendBack(change, site),
+    'netdev',
+  );
 }

@@ -41,7 +41,7 @@ export function trapped(key: string, within: AnswerLimit, lines: () => readonly 
     site.refuse(`more than ${2 ** bits - 1} different traps don't fit`, 'give them the same options');
   const target = site.sharedChain(
     `trap_${number}_${key}`,
-    [...boundLines(key, within, site, 'netdev'), ...lines()],
+    [notForUs, ...boundLines(key, within, site, 'netdev'), ...lines()],
     'netdev',
   );
   dispatch(field, number, target, devices, site);
@@ -69,16 +69,19 @@ function devicesOf(site: Site): readonly string[] {
 function dispatch(field: MarkField, number: number, target: string, devices: readonly string[], site: Site): void {
   const mark = and(meta('mark'), field.mask);
   const base = { type: 'filter', hook: 'ingress', priority, policy: 'accept', devices } as const;
-  const lines: readonly Line[] = [
-    { statements: [match(mark, 0), accept] },
-    // What a bridge or a tap sees of others is none of ours.
-    { statements: [match(meta('pkttype'), 'host', '!='), accept] },
-    // Nobody else sends from our addresses.
-    { statements: [match(fib(['saddr'], 'type'), 'local'), drop] },
-    { statements: [match(mark, markOf(field, number)), goto(target)] },
-  ];
-  site.sharedBaseChain('traps', base, lines, 'netdev');
+  site.sharedBaseChain('traps', base, [], 'netdev');
+  site.sharedBranch('traps', mark, 0, accept, 'netdev');
+  site.sharedBranch('traps', mark, markOf(field, number), goto(target), 'netdev');
 }
+
+/** What a bridge or a tap sees of others is none of ours. */
+const notForUs: Line = { statements: [match(meta('pkttype'), 'host', '!='), accept] };
+
+/**
+ * Nobody else sends from our addresses. Where the answer to an answer would be another one, and a router brings back what
+ * is sent to ourselves, it would go on for ever.
+ */
+export const fromOurselves: Line = { statements: [match(fib(['saddr'], 'type'), 'local'), drop] };
 
 /**
  * Back to where it came from. A device of which the MAC isn't known yet, or which has none, doesn't answer: the rule ends

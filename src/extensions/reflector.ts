@@ -9,10 +9,12 @@ import type { Family } from '../net/address.js';
 import {
   and,
   concat,
+  drop,
   goto,
   jump,
   mangle,
   match,
+  meta,
   payload,
   raw,
   resetTcpOption,
@@ -23,7 +25,7 @@ import {
 } from '../nft/build.js';
 import type { Expression, Statement, Verdict } from '../nft/model.js';
 import type { Line } from './fragment.js';
-import { sendBack } from './ingress.js';
+import { fromOurselves, sendBack } from './ingress.js';
 import type { Site } from './site.js';
 
 /** The answer's time to live: what Linux gives a packet of its own. */
@@ -32,8 +34,19 @@ const hops = 64;
 /** The frame's source address and 48 bits from there: free, once copied. */
 const aside = (bits: number): Expression => raw('ll', 48, bits);
 
-/** A first fragment: the answer would be one, too. */
-export const isFirstFragment: Statement = match(and(payload('ip', 'frag-off'), 0x2000), 0, '!=');
+/**
+ * A first fragment: the answer would be one, too. Raw, as are the other looks at headers here: the rule before has seen to
+ * it that they are there, and nft would check again.
+ */
+const isFirstFragment: Statement = match(and(raw('nh', 48, 16), 0x2000), 0, '!=');
+
+/** Lines for packets of a family, in a chain of `netdev` for each; first fragments of IPv4 are dropped. */
+export function byFamily(name: string, lines: (family: Family) => readonly Line[], site: Site): Line[] {
+  const dropped: readonly Line[] = [{ statements: [isFirstFragment, drop] }];
+  const four = goto(site.sharedChain(`${name}4`, [...dropped, ...lines(4)], 'netdev'));
+  const six = goto(site.sharedChain(`${name}6`, lines(6), 'netdev'));
+  return [{ statements: [match(meta('protocol'), 'ip'), four] }, { statements: [six] }];
+}
 
 /** Exchanges two stretches of a header. */
 function exchange(base: 'nh' | 'th', one: number, other: number, bits: number): Statement[] {
@@ -67,7 +80,11 @@ export function incrementChain(site: Site): string {
   const ladder: Line[] = Array.from({ length: 31 }, (_, bit) => {
     const carried = 2 ** (bit + 1) - 1;
     return {
-      statements: [match(and(number, carried), 2 ** bit - 1), mangle(number, xor(number, carried)), returnVerdict],
+      statements: [
+        match(and(raw('th', 64, 32), carried), 2 ** bit - 1),
+        mangle(number, xor(number, carried)),
+        returnVerdict,
+      ],
     };
   });
   const wrapped: Line = { statements: [mangle(number, xor(number, 0xffffffff))] };
@@ -121,12 +138,44 @@ function ackChain(family: Family, site: Site): string {
     mangle(tcp('urgptr'), 0),
     freshHops(family),
   ];
-  return site.sharedChain(`trap_ack${family}`, sendBack(change, site), 'netdev');
+  return site.sharedChain(`trap_ack${family}`, [fromOurselves, ...sendBack(change, site)], 'netdev');
 }
 
 /** The bytes of a packet with a TCP header of so many words and no data. IPv6 counts without its own header. */
 const bareLength = (family: Family, words: number): number => (family === 4 ? 20 : 0) + 4 * words;
 const lengthOf = (family: Family): Expression => payload(family === 4 ? 'ip' : 'ip6', 'length');
+
+/** Words of TCP headers: 5 without options, 15 with all that there is room for. */
+const headerWords: readonly number[] = Array.from({ length: 11 }, (_, index) => 5 + index);
+
+/** Four bytes of options have room for a maximum segment size, which may stay. */
+const synTarget = (family: Family, words: number, site: Site): Verdict =>
+  goto(words <= 6 ? synAckChain(family, site) : strippedSynAckChain(family, site));
+
+/** Words and flags of a TCP header as they lie beside each other. */
+const wordsAndFlags = raw('th', 96, 16);
+const flagsOf = { syn: [0x02, 0xc2], ack: [0x10] } as const;
+export type Usual = keyof typeof flagsOf;
+
+/**
+ * Finds segments without data that are as usual with one lookup of length, words and flags: SYNs (also those that offer
+ * ECN), and ACKs without options.
+ */
+export function answerUsual(family: Family, which: readonly Usual[], site: Site): Statement {
+  const length = family === 4 ? raw('nh', 16, 16) : raw('nh', 32, 16);
+  const entry = (words: number, flags: number, to: Verdict): readonly [Expression, Verdict] => [
+    concat(bareLength(family, words), words * 0x1000 + flags),
+    to,
+  ];
+  const entries = which.flatMap((kind) =>
+    flagsOf[kind].flatMap((flags) =>
+      kind === 'ack'
+        ? [entry(5, flags, goto(ackChain(family, site)))]
+        : headerWords.map((words) => entry(words, flags, synTarget(family, words, site))),
+    ),
+  );
+  return vmap(concat(length, wordsAndFlags), entries);
+}
 
 /**
  * The byte with the header's length in words, three reserved bits and AE (RFC 9768 section 3.1). The length alone would be
@@ -140,15 +189,12 @@ const lengthBytes = (words: number): readonly number[] => [0, 1].map((ae) => (wo
  * Lengths with IP options or extension headers don't fit either.
  */
 export function answerSyn(family: Family, site: Site): Statement {
-  const [plain, stripped] = [synAckChain(family, site), strippedSynAckChain(family, site)];
-  const entries = Array.from({ length: 11 }, (_, index) => 5 + index).flatMap((words) => {
-    // Four bytes of options have room for a maximum segment size, which may stay.
-    const answer = goto(words <= 6 ? plain : stripped);
-    return lengthBytes(words).map((byte): readonly [Expression, Verdict] => [
+  const entries = headerWords.flatMap((words) =>
+    lengthBytes(words).map((byte): readonly [Expression, Verdict] => [
       concat(bareLength(family, words), byte),
-      answer,
-    ]);
-  });
+      synTarget(family, words, site),
+    ]),
+  );
   return vmap(concat(lengthOf(family), lengthByte), entries);
 }
 

@@ -4,6 +4,7 @@ import type { Family } from '../net/address.js';
 import type {
   BaseChain,
   Element,
+  Expression,
   Hook,
   NamedObject,
   SetFlag,
@@ -72,6 +73,11 @@ export interface Ground {
   baseChain(purpose: string, base: BaseChain, lines: readonly Line[], table?: TableFamily): void;
   /** Adds rules to a base chain for everyone who uses the same thing; rules that are there already aren't added again. */
   sharedBaseChain(name: string, base: BaseChain, lines: readonly Line[], table?: TableFamily): void;
+  /**
+   * Sends packets of which `key` is `value` somewhere else, behind the rules of a base chain that was made before: however
+   * many ask for the same key, one lookup finds them all.
+   */
+  sharedBranch(name: string, key: Expression, value: Expression, to: Verdict, table?: TableFamily): void;
   /** A number from 1 that tells a thing from the others of its kind in this compilation. */
   numberOf(kind: string, thing: string): number;
   /** The sets of a policy table; the reader has checked that there is one. */

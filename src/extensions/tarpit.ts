@@ -6,7 +6,7 @@
 
 import type { Static } from 'typebox';
 import type { Family } from '../net/address.js';
-import { drop, goto, rejectTcpReset, synproxy } from '../nft/build.js';
+import { goto, rejectTcpReset, synproxy } from '../nft/build.js';
 import { Type } from '../policy/schema-type.js';
 import { type AnswerLimit, answerLimit, boundLines, defaultLimit } from './answer-limit.js';
 import { actionWord, type Extension } from './extension.js';
@@ -14,7 +14,7 @@ import { type ActionFragment, does, type Line } from './fragment.js';
 import { trapped } from './ingress.js';
 import type { IptablesSyntax } from './iptables.js';
 import { onlyProtocol } from './only.js';
-import { answerAck, answerSyn, isFirstFragment } from './reflector.js';
+import { answerAck, answerSyn, answerUsual, byFamily } from './reflector.js';
 import { toResponder } from './responder.js';
 import type { Site } from './site.js';
 import { areFlags } from './tcp-flags.js';
@@ -98,19 +98,16 @@ function chainWith(name: string, limit: AnswerLimit, lines: readonly Line[], sit
 }
 
 /** At ingress, in `netdev`. */
-export function reflectedLines(site: Site): Line[] {
-  return [
-    { statements: [isFirstFragment, drop] },
-    ...familyLines(4, site),
-    ...familyLines(6, site),
-    { statements: [areFlags('syn', 'ack'), rejectTcpReset] },
-    { statements: toResponder('tarpit', site) },
-  ];
-}
+export const reflectedLines = (site: Site): Line[] =>
+  byFamily('trap_hold', (family) => familyLines(family, site), site);
 
+/** What is usual is found with one lookup; behind it are segments with further flags, or for the daemon. */
 const familyLines = (family: Family, site: Site): Line[] => [
+  { statements: [answerUsual(family, ['syn', 'ack'], site)] },
   { statements: [areFlags('syn'), answerSyn(family, site)] },
   { statements: [areFlags('ack'), ...answerAck(family, site)] },
+  { statements: [areFlags('syn', 'ack'), rejectTcpReset] },
+  { statements: toResponder('tarpit', site) },
 ];
 
 /** The chain of input and forward. */
