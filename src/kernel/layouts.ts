@@ -53,7 +53,8 @@ export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16, PACKET: 17 } as co
 export const SOCK = { DGRAM: 2, RAW: 3, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
 export const NETLINK_PROTOCOL = { ROUTE: 0, NETFILTER: 12 } as const;
 export const IPPROTO_RAW = 255;
-export const SOL = { SOCKET: 1, NETLINK: 270 } as const;
+export const SOL = { SOCKET: 1, IPV6: 41, NETLINK: 270 } as const;
+export const IPV6_V6ONLY = 26;
 export const SO = {
   SNDBUF: 7,
   RCVBUF: 8,
@@ -136,6 +137,13 @@ export const libc = {
     flags: number,
   ) => number,
   recvmsg: library.func('long recvmsg(int, void *, int)') as (fd: number, message: Pointer, flags: number) => number,
+  recvmmsg: library.func('int recvmmsg(int, void *, uint32_t, int, void *)') as (
+    fd: number,
+    messages: Pointer,
+    count: number,
+    flags: number,
+    timeout: Pointer,
+  ) => number,
   sendmmsg: library.func('int sendmmsg(int, void *, uint32_t, int)') as (
     fd: number,
     messages: Pointer,

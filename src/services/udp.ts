@@ -1,11 +1,15 @@
 /** A UDP socket to listen on. */
 
-import { createSocket, type RemoteInfo } from 'node:dgram';
+import koffi from 'koffi';
 import { PosternError } from '../errors.js';
+import { CallError } from '../kernel/layouts.js';
+import { UdpSocket } from '../kernel/udp-socket.js';
 import { type Address, formatAddress } from '../net/address.js';
 
-/** What the kernel may hold for us while we are busy: some 10,000 small datagrams. It grants what its limits allow. */
-const receiveBufferBytes = 8 * 1024 * 1024;
+/** What the kernel may hold for us while we are busy: some 30,000 small datagrams. */
+const receiveBufferBytes = 32 * 1024 * 1024;
+/** Calls that take datagrams before the event loop gets its turn: a few milliseconds' work. */
+const callsATurn = 4;
 
 export interface UdpListener {
   /** The port that was given, or found when it was 0. */
@@ -14,6 +18,7 @@ export interface UdpListener {
 }
 
 export interface UdpReader {
+  /** The bytes are valid during the call. */
   datagram(bytes: Buffer, peer: string): void;
   /** The socket reported an error; it goes on. */
   trouble(error: Error): void;
@@ -23,42 +28,44 @@ export interface UdpReader {
  * Binds and reads until closed. `::` takes IPv4 too; such peers are told by their IPv4 address.
  * @throws PosternError `system` when the address can't be bound.
  */
-export function listenUdp(address: Address, port: number, reader: UdpReader): Promise<UdpListener> {
-  const socket = createSocket({ type: address.family === 4 ? 'udp4' : 'udp6' });
-  return new Promise((resolve, reject) => {
-    const failed = (error: Error) => {
+export async function listenUdp(address: Address, port: number, reader: UdpReader): Promise<UdpListener> {
+  const socket = opened(address, port);
+  const poll = koffi.node.poll(socket.fd, { readable: true }, () => readTurn(socket, reader));
+  let closed = false;
+  return {
+    port: socket.port,
+    async close() {
+      if (closed) return;
+      closed = true;
+      poll.stop();
+      poll.close();
       socket.close();
-      const where = formatEndpoint(address, port);
-      reject(new PosternError('system', `can't listen on UDP ${where}: ${error.message}`, { cause: error }));
-    };
-    socket.once('error', failed);
-    socket.bind(port, formatAddress(address), () => {
-      socket.off('error', failed);
-      socket.on('error', (error) => reader.trouble(error));
-      socket.on('message', (bytes, from) => reader.datagram(bytes, peerText(from)));
-      growReceiveBuffer(() => socket.setRecvBufferSize(receiveBufferBytes), reader);
-      resolve({
-        port: socket.address().port,
-        close: () => new Promise((closed) => socket.close(() => closed())),
-      });
-    });
-  });
+    },
+  };
+}
+
+function opened(address: Address, port: number): UdpSocket {
+  try {
+    return new UdpSocket(address, port, receiveBufferBytes);
+  } catch (error) {
+    if (!(error instanceof CallError)) throw error;
+    const where = formatEndpoint(address, port);
+    throw new PosternError('system', `can't listen on UDP ${where}: ${error.message}`, { cause: error });
+  }
+}
+
+/** Nothing may be thrown from here: it would pass through the native callback. */
+function readTurn(socket: UdpSocket, reader: UdpReader): void {
+  try {
+    const take = (bytes: Buffer, peer: string) => reader.datagram(bytes, peer);
+    for (let call = 0; call < callsATurn && socket.receive(take) > 0; call++);
+  } catch (error) {
+    reader.trouble(error as Error);
+  }
 }
 
 /** `192.0.2.1:56789`, `[2001:db8::1]:56789`. */
 export function formatEndpoint(address: Address, port: number): string {
   const text = formatAddress(address);
   return address.family === 4 ? `${text}:${port}` : `[${text}]:${port}`;
-}
-
-function peerText(from: RemoteInfo): string {
-  return from.address.startsWith('::ffff:') ? from.address.slice(7) : from.address;
-}
-
-function growReceiveBuffer(grow: () => void, reader: UdpReader): void {
-  try {
-    grow();
-  } catch (error) {
-    reader.trouble(error as Error);
-  }
 }

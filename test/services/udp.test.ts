@@ -4,6 +4,7 @@ import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { parseAddress } from '../../src/net/address.js';
 import { formatEndpoint, listenUdp } from '../../src/services/udp.js';
+import { until } from '../kernel/namespace.js';
 
 test('datagrams come with their peer, over IPv4, IPv6, and IPv4 on an IPv6 socket', async () => {
   for (const [listen, target, peer] of [
@@ -34,4 +35,34 @@ test('an address that is taken is an error that names it', async () => {
   );
   await listener.close();
   assert.equal(formatEndpoint(parseAddress('2001:db8::1'), 9), '[2001:db8::1]:9');
+});
+
+test('many datagrams that wait together all come, whole and each with its own peer', async () => {
+  const seen: string[] = [];
+  const listener = await listenUdp(parseAddress('::'), 0, {
+    datagram: (bytes, from) => seen.push(`${from} ${bytes}`),
+    trouble: (error) => assert.fail(error),
+  });
+  const sockets = [createSocket('udp4'), createSocket('udp6')];
+  const targets = ['127.0.0.1', '::1'];
+  const sent: string[] = [];
+  for (let index = 0; index < 600; index++) {
+    const text = `${targets[index % 2]} datagram ${'x'.repeat(index)}`;
+    sent.push(text);
+    const bytes = text.slice(text.indexOf(' ') + 1);
+    await new Promise((done) => sockets[index % 2]?.send(bytes, listener.port, targets[index % 2], done));
+  }
+  await until('all of them', () => seen.length === sent.length);
+  assert.deepEqual(seen.sort(), sent.sort());
+  for (const socket of sockets) socket.close();
+  await listener.close();
+  await listener.close();
+});
+
+test('a listener that is closed hears nothing, and its port is free again', async () => {
+  const listener = await listenUdp(parseAddress('127.0.0.1'), 0, { datagram: assert.fail, trouble: assert.fail });
+  await listener.close();
+  const again = await listenUdp(parseAddress('127.0.0.1'), listener.port, { datagram: () => {}, trouble: () => {} });
+  assert.equal(again.port, listener.port);
+  await again.close();
 });

@@ -12,7 +12,7 @@ import type { Log } from '../service.js';
 import { type PftabledRequest, type PftabledRules, pftabledRefusals, verifyPftabled } from './verify.js';
 
 /** Requests that may wait for the tables; beyond, a datagram is counted as `busy` and dropped. */
-const waitingBound = 8192;
+const waitingBound = 32_768;
 
 const reasons = {
   ...pftabledRefusals,

@@ -1,0 +1,155 @@
+/**
+ * UDP sockets that take many datagrams with one call. Node's own take one at a time and make objects of each, which is
+ * most of the work for a datagram of 64 bytes.
+ */
+
+import { type Address, addressBytes, addressFromBytes, formatAddress } from '../net/address.js';
+import {
+  AF,
+  addressOf,
+  assertLayouts,
+  CallError,
+  ERRNO,
+  fixedBuffer,
+  IOVEC,
+  IPV6_V6ONLY,
+  lastErrno,
+  libc,
+  MMSGHDR,
+  MSG,
+  MSGHDR,
+  SO,
+  SOCK,
+  SOCKADDR_IN,
+  SOCKADDR_IN6,
+  SOL,
+} from './layouts.js';
+
+/** Datagrams of one call. */
+const BATCH = 64;
+/** Longer datagrams are cut. */
+const SLOT_BYTES = 2_048;
+/** Where an IPv4 address stands in one that is mapped to IPv6 (RFC 4291 section 2.5.5.2). */
+const MAPPED = { PREFIX: Buffer.from('00000000000000000000ffff', 'hex'), BYTES: 12 } as const;
+
+/** The bytes are valid during the call. */
+export type TakeDatagram = (bytes: Buffer, peer: string) => void;
+
+export class UdpSocket {
+  readonly fd: number;
+  readonly port: number;
+  readonly #layout: typeof SOCKADDR_IN | typeof SOCKADDR_IN6;
+  readonly #slots: Buffer[] = [];
+  readonly #names: Buffer;
+  readonly #vectors = fixedBuffer(BATCH * IOVEC.BYTES);
+  readonly #headers = fixedBuffer(BATCH * MMSGHDR.BYTES);
+  /** Of the datagram before: mostly the next one comes from there, too. */
+  #lastPeer = { name: Buffer.alloc(0), text: '' };
+  #closed = false;
+
+  /**
+   * Opens and binds; port 0: any that is free. `::` takes IPv4 too.
+   * @throws CallError
+   */
+  constructor(address: Address, port: number, receiveBufferBytes: number) {
+    assertLayouts();
+    this.#layout = address.family === 4 ? SOCKADDR_IN : SOCKADDR_IN6;
+    this.#names = fixedBuffer(BATCH * this.#layout.BYTES);
+    const domain = address.family === 4 ? AF.INET : AF.INET6;
+    this.fd = libc.socket(domain, SOCK.DGRAM | SOCK.CLOEXEC | SOCK.NONBLOCK, 0);
+    if (this.fd < 0) throw new CallError('socket', lastErrno());
+    try {
+      if (address.family === 6) this.#setOption(SOL.IPV6, IPV6_V6ONLY, 0);
+      this.#growReceiveBuffer(receiveBufferBytes);
+      this.port = this.#bind(domain, address, port);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#prepare();
+  }
+
+  /**
+   * Takes what is waiting, at most a batch; answers how many datagrams it was.
+   * @throws CallError
+   */
+  receive(take: TakeDatagram): number {
+    const count = libc.recvmmsg(this.fd, this.#headers, BATCH, MSG.DONTWAIT, null);
+    if (count < 0) {
+      const errno = lastErrno();
+      if (errno === ERRNO.EAGAIN || errno === ERRNO.EINTR) return 0;
+      throw new CallError('recvmmsg', errno);
+    }
+    for (let index = 0; index < count; index++) {
+      const bytes = this.#headers.readUInt32LE(index * MMSGHDR.BYTES + MMSGHDR.LENGTH);
+      take((this.#slots[index] as Buffer).subarray(0, bytes), this.#peer(index));
+    }
+    return count;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    libc.close(this.fd);
+  }
+
+  #bind(domain: number, { family, value }: Address, port: number): number {
+    const { BYTES, FAMILY, PORT, ADDRESS } = this.#layout;
+    const name = fixedBuffer(BYTES);
+    name.writeUInt16LE(domain, FAMILY);
+    name.writeUInt16BE(port, PORT);
+    name.set(addressBytes({ family, value }), ADDRESS);
+    if (libc.bind(this.fd, name, BYTES) < 0) throw new CallError('bind', lastErrno());
+    const bytes = fixedBuffer(4);
+    bytes.writeUInt32LE(BYTES, 0);
+    if (libc.getsockname(this.fd, name, bytes) < 0) throw new CallError('getsockname', lastErrno());
+    return name.readUInt16BE(PORT);
+  }
+
+  #setOption(level: number, name: number, value: number): void {
+    const option = fixedBuffer(4);
+    option.writeInt32LE(value, 0);
+    if (libc.setsockopt(this.fd, level, name, option, 4) < 0) throw new CallError('setsockopt', lastErrno());
+  }
+
+  /** Without CAP_NET_ADMIN the kernel grants what net.core.rmem_max allows. */
+  #growReceiveBuffer(bytes: number): void {
+    try {
+      this.#setOption(SOL.SOCKET, SO.RCVBUFFORCE, bytes);
+    } catch {
+      this.#setOption(SOL.SOCKET, SO.RCVBUF, bytes);
+    }
+  }
+
+  #prepare(): void {
+    const memory = fixedBuffer(BATCH * SLOT_BYTES);
+    const [memoryAt, namesAt, vectorsAt] = [addressOf(memory), addressOf(this.#names), addressOf(this.#vectors)];
+    for (let index = 0; index < BATCH; index++) {
+      this.#slots.push(memory.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES));
+      const vector = index * IOVEC.BYTES;
+      this.#vectors.writeBigUInt64LE(memoryAt + BigInt(index * SLOT_BYTES), vector + IOVEC.BASE);
+      this.#vectors.writeBigUInt64LE(BigInt(SLOT_BYTES), vector + IOVEC.LENGTH);
+      const header = index * MMSGHDR.BYTES;
+      this.#headers.writeBigUInt64LE(namesAt + BigInt(index * this.#layout.BYTES), header + MSGHDR.NAME);
+      this.#headers.writeUInt32LE(this.#layout.BYTES, header + MSGHDR.NAME_LENGTH);
+      this.#headers.writeBigUInt64LE(vectorsAt + BigInt(vector), header + MSGHDR.IOV);
+      this.#headers.writeBigUInt64LE(1n, header + MSGHDR.IOV_COUNT);
+    }
+  }
+
+  #peer(index: number): string {
+    const { BYTES, ADDRESS } = this.#layout;
+    const from = index * BYTES + ADDRESS;
+    const to = from + (BYTES === SOCKADDR_IN.BYTES ? 4 : 16);
+    const last = this.#lastPeer.name;
+    if (last.length > 0 && this.#names.compare(last, 0, last.length, from, to) === 0) return this.#lastPeer.text;
+    const name = Buffer.from(this.#names.subarray(from, to));
+    this.#lastPeer = { name, text: peerText(name) };
+    return this.#lastPeer.text;
+  }
+}
+
+function peerText(name: Buffer): string {
+  const isMapped = name.length === 16 && name.subarray(0, MAPPED.BYTES).equals(MAPPED.PREFIX);
+  return formatAddress(addressFromBytes(isMapped ? name.subarray(MAPPED.BYTES) : name));
+}
