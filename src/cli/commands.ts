@@ -62,6 +62,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'look at what is kept on disk, check it, carry it to another machine',
     load: async () => (await import('./state.js')).state,
   },
+  geoip: {
+    topic: 'Tables and accounts',
+    summary: 'make the country files that geoip rules need, and ask them',
+    load: async () => (await import('./geoip.js')).geoip,
+  },
   sysrq: {
     topic: 'Knocks',
     summary: 'ask a host for keys of the magic SysRq',

@@ -10,6 +10,7 @@ import { type Audit, type Committer, storeAndKernel } from '../store/committer.j
 import type { Draft, Store } from '../store/store.js';
 import { adopt } from './adopt.js';
 import { type Clock, systemClock } from './clock.js';
+import { Countries, type CountrySource } from './countries.js';
 import { Doubts } from './doubts.js';
 import { DriftWatch, type Found } from './drift.js';
 import type { Engine, EngineEvents, EngineMetrics } from './engine.js';
@@ -52,6 +53,8 @@ export interface EngineOptions {
   readonly prove?: LivePolicyOptions['prove'];
   /** Follows the host's devices, for `lan:network` and `lan:address`; absent: their sets stay empty. */
   readonly openLinks?: OpenLinks;
+  /** Where the ranges of countries come from; absent: their sets stay empty. */
+  readonly countries?: CountrySource;
   /** False: what others change is left to the next apply. */
   readonly repairs?: boolean;
   /** Bound on addresses of one account in metrics. */
@@ -80,6 +83,7 @@ class KernelEngine implements Engine {
   readonly #reader: TableReader;
   readonly #policyTables: PolicyTables;
   readonly #interfaces: InterfaceSets;
+  readonly #countries: Countries;
   readonly #expiry: Expiry;
   readonly #drift: DriftWatch | undefined;
   /** What rules add is known soon, and so survives what happens to the kernel's sets. */
@@ -142,6 +146,13 @@ class KernelEngine implements Engine {
       openLinks: options.openLinks,
       trouble: (error) => this.#trouble(error),
     });
+    this.#countries = new Countries({
+      kernel,
+      gate,
+      clock,
+      source: options.countries,
+      trouble: (error) => this.#trouble(error),
+    });
     const loader = new Loader({
       kernel,
       gate,
@@ -153,6 +164,7 @@ class KernelEngine implements Engine {
           ...this.conditions.contents(manifest, presence),
           ...this.quotas.contents(manifest, presence),
         ]),
+      bulk: (plan, presence) => this.#countries.prepare(plan, presence),
       reconcile: (table) => this.#reconcile(table),
       switched: (plan) => this.#switched(plan),
     });
@@ -196,6 +208,8 @@ class KernelEngine implements Engine {
     for (const table of this.#policyTables.tables.values()) await this.#reconcile(table);
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
     this.quotas.start();
+    await this.#countries.update();
+    this.#countries.start();
     this.#noticing.start();
     this.#clockWatch.start();
   }
@@ -206,6 +220,7 @@ class KernelEngine implements Engine {
     await this.#clockWatch.stop();
     await this.#drift?.stop();
     await this.#interfaces.stop();
+    await this.#countries.stop();
     await this.policy.stop();
     await this.#expiry.stop();
     this.knocks.stop();
@@ -311,6 +326,7 @@ class KernelEngine implements Engine {
   #switched(plan: Plan): void {
     this.accounts.switch(plan.accounts, plan.manifest);
     this.#interfaces.switch(plan.manifest);
+    this.#countries.switch(plan);
     this.knocks.switch(plan);
     this.conditions.switch(plan.manifest);
     this.quotas.switch(plan.manifest);
@@ -365,6 +381,8 @@ class KernelEngine implements Engine {
       if (structure || own.some((set) => sets.has(set))) await this.#reconcile(table);
     }
     await this.#interfaces.update();
+    if (structure || sets.size > 0) this.#countries.forget();
+    await this.#countries.update();
     await this.knocks.restore();
   }
 

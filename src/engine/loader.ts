@@ -2,7 +2,7 @@
 
 import type { Manifest, Plan } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
-import type { Kernel } from '../kernel/kernel.js';
+import type { BulkContents, Kernel } from '../kernel/kernel.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
 import type { LiveTable } from './entries/live-table.js';
@@ -51,6 +51,8 @@ export interface LoaderOptions {
   readonly prepared: (plan: Plan, presence: Presence) => Promise<Plan>;
   /** Contents of sets that aren't tables'. */
   readonly contents: (plan: Plan, presence: Presence) => Contents;
+  /** Contents of sets that aren't there yet and take many. @throws PosternError `policy` when there are none to have. */
+  readonly bulk: (plan: Plan, presence: Presence) => Promise<BulkContents>;
   /** Fills a table's sets with what the load could not bring. */
   readonly reconcile: (table: LiveTable) => Promise<unknown>;
   /** The plan is in the kernel, and nothing else has been done with it yet. */
@@ -87,7 +89,7 @@ export class Loader {
   }
 
   async #switch(to: Loadable, previous: Manifest | undefined): Promise<void> {
-    const { kernel, gate, tables, prepared, contents, reconcile, switched } = this.options;
+    const { kernel, gate, tables, prepared, contents, bulk, reconcile, switched } = this.options;
     const transition = await tables.prepare(to.tables);
     const late = await gate.close(async () => {
       const presence = await kernel.present();
@@ -95,7 +97,7 @@ export class Loader {
       const asItStands = await prepared(plan, presence);
       const filled = tables.contents(transition, presence);
       const all = new Map([...contents(plan, presence), ...filled.contents]);
-      await kernel.load(asItStands, previous, all);
+      await kernel.load(asItStands, previous, all, await bulk(plan, presence));
       tables.switch(transition);
       switched(plan);
       return filled.late;

@@ -9,6 +9,7 @@ import { delude } from './delude.js';
 import { dhcpmac } from './dhcpmac.js';
 import { echo } from './echo.js';
 import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from './extension.js';
+import { geoip } from './geoip.js';
 import { iface } from './iface.js';
 import { ipmark } from './ipmark.js';
 import { ipv4options } from './ipv4options.js';
@@ -30,6 +31,7 @@ export const extensions: readonly Extension[] = [
   delude,
   dhcpmac,
   echo,
+  geoip,
   iface,
   ipmark,
   ipv4options,

@@ -10,12 +10,22 @@ import { objectSpec } from '../nft/object-spec.js';
 import type { Presence } from '../nft/presence.js';
 import { tableName } from '../nft/render.js';
 import type { Contents } from '../nft/transaction.js';
+import { NFPROTO } from '../wire/nfnetlink.js';
 import { type CommitCallOptions, groupCommit } from './commit.js';
 import type { Drift, DriftWatcher } from './drift.js';
 import { elementBatch, setTarget } from './element-batch.js';
 import type { FakeSet, Undo } from './fake-set.js';
 import { type FakeObject, type FakeTable, type FakeTables, loadedTables } from './fake-tables.js';
-import type { ElementChange, ElementKey, ElementState, Kernel, ObjectIndex, ObjectState, SetIndex } from './kernel.js';
+import type {
+  BulkContents,
+  ElementChange,
+  ElementKey,
+  ElementState,
+  Kernel,
+  ObjectIndex,
+  ObjectState,
+  SetIndex,
+} from './kernel.js';
 import type { RefusedChange } from './nf.js';
 
 /** What stays when a daemon ends. */
@@ -109,13 +119,28 @@ export class FakeKernel implements Kernel {
     loadedTables({ plan, previous, contents: new Map(), tables: this.state.tables, now: this.now });
   }
 
-  async load(plan: Plan, previous: Manifest | undefined, contents: Contents = new Map()): Promise<void> {
+  async load(
+    plan: Plan,
+    previous: Manifest | undefined,
+    contents: Contents = new Map(),
+    bulk: BulkContents = new Map(),
+  ): Promise<void> {
     this.#begin();
     await this.#queue.idle();
+    const before = this.state.tables;
+    const isNew = (set: SetIndex): boolean => {
+      const { family, table, set: name } = setTarget(plan.manifest, set);
+      const path = [...before.keys()].find(
+        (known) => known.endsWith(` ${table}`) && NFPROTO[known.split(' ')[0] as 'inet'] === family,
+      );
+      return path === undefined || !before.get(path)!.sets.has(name);
+    };
+    const fresh = [...bulk].filter(([set]) => isNew(set));
     const tables = loadedTables({ plan, previous, contents, tables: this.state.tables, now: this.now });
     if (tables !== this.state.tables) this.loads += 1;
     this.state.tables = tables;
     this.#manifest = plan.manifest;
+    for (const [, changes] of fresh) this.#transact(changes);
   }
 
   async adopt(manifest: Manifest): Promise<void> {

@@ -50,6 +50,9 @@ export interface ElementState extends ElementKey {
   readonly nomatch?: boolean;
 }
 
+/** Additions to sets that aren't there yet; sets that are there are left alone. */
+export type BulkContents = ReadonlyMap<SetIndex, readonly ElementChange[]>;
+
 export interface ObjectState {
   readonly packets?: bigint;
   readonly bytes?: bigint;
@@ -67,9 +70,10 @@ export interface Kernel {
    * of the one before. What else is in our tables, and tables that only `previous` has, is deleted; nothing else is
    * touched. Indexes mean the plan's manifest when this resolves: hold back other calls until then.
    * @param contents of sets that aren't there yet, so that no packet meets rules without the entries they look for
+   * @param bulk the same for contents of any number, by the plan's indexes: written before the rules are
    * @throws PosternError `kernel`, with the policy line that caused it; nothing has changed then.
    */
-  load(plan: Plan, previous: Manifest | undefined, contents?: Contents): Promise<void>;
+  load(plan: Plan, previous: Manifest | undefined, contents?: Contents, bulk?: BulkContents): Promise<void>;
   /** The manifest whose indexes the calls below mean, after a start without a load. */
   adopt(manifest: Manifest): Promise<void>;
   /** What is in the tables of the manifest that was loaded or adopted, as the kernel has it now. */

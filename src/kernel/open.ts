@@ -6,13 +6,22 @@ import type { Address } from '../net/address.js';
 import type { Element } from '../nft/model.js';
 import { type Presence, presenceOf } from '../nft/presence.js';
 import type { Listing } from '../nft/read.js';
-import { type Line, tableName } from '../nft/render.js';
+import { type Line, renderTable, tableName } from '../nft/render.js';
 import { type Contents, loadScript } from '../nft/transaction.js';
 import { carriedElements, successions } from './carry.js';
 import type { CommitCallOptions } from './commit.js';
 import { type DriftWatcher, driftOf } from './drift.js';
 import { type KernelElements, openElements } from './elements.js';
-import type { ElementChange, ElementKey, ElementState, Kernel, ObjectIndex, ObjectState, SetIndex } from './kernel.js';
+import type {
+  BulkContents,
+  ElementChange,
+  ElementKey,
+  ElementState,
+  Kernel,
+  ObjectIndex,
+  ObjectState,
+  SetIndex,
+} from './kernel.js';
 import { type ForeignCommit, type Monitor, type MonitorReader, openMonitor } from './monitor.js';
 import { type Nft, openNft } from './nft.js';
 
@@ -64,7 +73,24 @@ export class RealKernel implements Kernel {
     if (lines.length > 0) await this.nft.check(lines);
   }
 
-  async load(plan: Plan, previous: Manifest | undefined, contents: Contents = new Map()): Promise<void> {
+  async load(
+    plan: Plan,
+    previous: Manifest | undefined,
+    contents: Contents = new Map(),
+    bulk: BulkContents = new Map(),
+  ): Promise<void> {
+    if (bulk.size === 0) return this.#load(plan, previous, contents);
+    const before = this.#manifest;
+    const made = await this.#fillFirst(plan, bulk);
+    try {
+      await this.#load(plan, previous, contents);
+    } catch (error) {
+      await this.#undo(made, before);
+      throw error;
+    }
+  }
+
+  async #load(plan: Plan, previous: Manifest | undefined, contents: Contents): Promise<void> {
     const lines = await this.#script(plan, previous, contents);
     const { ipsets = [] } = plan.manifest;
     await this.elements.ipsets.make(ipsets);
@@ -74,6 +100,53 @@ export class RealKernel implements Kernel {
     await this.adopt(plan.manifest);
     const kept = new Set(ipsets.map(({ name }) => name));
     await this.elements.ipsets.drop((previous?.ipsets ?? []).filter(({ name }) => !kept.has(name)));
+  }
+
+  /**
+   * Makes the sets that aren't there yet, no rule looking at them, and fills them over netlink: as text many elements take
+   * nft several times as long. Answers what undoes it.
+   */
+  async #fillFirst(plan: Plan, bulk: BulkContents): Promise<readonly Line[]> {
+    const { manifest, ruleset } = plan;
+    const presence = presenceOf(await this.nft.list(), manifest.tables);
+    const fresh = [...bulk].filter(([set]) => !presence.sets.has(pathIn(manifest, set)));
+    const paths = new Set(fresh.map(([set]) => pathIn(manifest, set)));
+    const tables = ruleset.tables.map((table) => ({
+      ...table,
+      objects: [],
+      chains: [],
+      sets: table.sets.filter(({ name }) => paths.has(`${tableName(table)} ${name}`)),
+    }));
+    const needed = tables.filter(({ sets }) => sets.length > 0);
+    const undo = needed.flatMap((table) =>
+      presence.tables.has(tableName(table))
+        ? table.sets.map(({ name }) => ({ text: `delete set ${tableName(table)} ${name}` }))
+        : [{ text: `delete table ${tableName(table)}` }],
+    );
+    if (needed.length === 0) return undo;
+    const before = this.#manifest;
+    await this.elements.idle();
+    await this.nft.load(needed.flatMap(renderTable));
+    try {
+      await this.adopt(manifest);
+      for (const [, changes] of fresh) await this.#changeInParts(changes);
+      await this.elements.idle();
+    } catch (error) {
+      await this.#undo(undo, before);
+      throw error;
+    }
+    return undo;
+  }
+
+  async #changeInParts(changes: readonly ElementChange[]): Promise<void> {
+    for (let at = 0; at < changes.length; at += bulkChanges)
+      await this.elements.change(changes.slice(at, at + bulkChanges), { bulk: true });
+  }
+
+  /** What a load that failed has made. Its own failure must not hide the one that led here. */
+  async #undo(lines: readonly Line[], before: Manifest | undefined): Promise<void> {
+    if (lines.length > 0) await this.nft.load(lines).catch(() => {});
+    if (before !== undefined) await this.adopt(before);
   }
 
   async adopt(manifest: Manifest): Promise<void> {
@@ -207,6 +280,9 @@ class OwnProcesses {
 }
 
 const OWN_PROCESSES = 64;
+
+/** Changes of one transaction of many: the kernel holds the packets up for none of them long. */
+const bulkChanges = 20_000;
 
 /** `family table name` of a set. */
 function pathIn(manifest: Manifest, set: SetIndex): string {

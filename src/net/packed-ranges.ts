@@ -6,6 +6,7 @@
 import { type Address, type AddressRange, addressBits, type Family } from './address.js';
 
 const initialRanges = 64;
+const wordBytes = 4;
 const wordBits = 32n;
 const wordMask = 0xffff_ffffn;
 
@@ -41,6 +42,37 @@ export class PackedRanges {
     this.#write(at + this.#words, range.last);
     this.#count++;
     this.#sealed = false;
+  }
+
+  /**
+   * Adds ranges as they stand in a file: first and last address of each, in network order.
+   * @throws RangeError for half a range, or one that ends before it begins.
+   */
+  addRecords(records: Uint8Array): void {
+    const size = this.#stride * wordBytes;
+    if (records.length % size !== 0) throw new RangeError(`${records.length} bytes are no whole records of ${size}`);
+    const view = new DataView(records.buffer, records.byteOffset, records.length);
+    const added = records.length / size;
+    if ((this.#count + added) * this.#stride > this.#store.length)
+      this.#resize(Math.max(this.#count * 2, this.#count + added));
+    const start = this.#count * this.#stride;
+    for (let word = 0; word < added * this.#stride; word++)
+      this.#store[start + word] = view.getUint32(word * wordBytes);
+    for (let at = start; at < start + added * this.#stride; at += this.#stride) {
+      if (this.#compare(this.#store, at, this.#store, at + this.#words) > 0)
+        throw new RangeError(`the range at byte ${(at - start) * wordBytes} ends before it begins`);
+    }
+    this.#count += added;
+    this.#sealed = false;
+  }
+
+  /** The disjoint ranges in order, as `addRecords` takes them. Seals first. */
+  records(): Buffer {
+    this.seal();
+    const bytes = Buffer.alloc(this.#count * this.#stride * wordBytes);
+    for (let word = 0; word < this.#count * this.#stride; word++)
+      bytes.writeUInt32BE(this.#store[word]!, word * wordBytes);
+    return bytes;
   }
 
   /** Sorts, joins ranges that overlap or touch, and gives back memory that isn't needed. */

@@ -16,6 +16,8 @@ export function setLabel({ role }: Pick<ManifestSet, 'role'>, manifest?: Pick<Ma
       return 'the MACs of devices';
     case 'device-flags':
       return role.device === undefined ? 'devices by their flags' : `flags of ${role.device}`;
+    case 'countries':
+      return `countries ${role.countries.join(', ')}`;
     case 'rule':
       return `${role.word} of ${ruleLabel(role.rule, manifest)}`;
     case 'extension':

@@ -7,6 +7,7 @@ import type { PolicyText } from '../../engine/policy-control.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { openLinks } from '../../kernel/links.js';
 import { openKernel } from '../../kernel/open.js';
+import { countryFiles } from '../../services/geoip/source.js';
 import { AuditLog } from '../../store/audit-log.js';
 import type { Store } from '../../store/store.js';
 import { compileText } from '../policy-file.js';
@@ -45,6 +46,7 @@ export async function openGround({ stateFolder, readPolicy, notify, onStop }: Gr
     readPolicy: async () => readPolicy(),
     compile: async (source, previous) => compileText(source, previous),
     openLinks: (changed) => openLinks({ changed }),
+    countries: countryFiles,
     prove: async (next, from, force) => {
       const { prove } = await import('../prove.js');
       await prove(next, from, force, { notify, sshConnection: process.env.SSH_CONNECTION });

@@ -48,12 +48,19 @@ export function setName(role: SetRole, shape: string, counter = false): string {
       return 'i_macs';
     case 'device-flags':
       return nameable(joined('i_flags', role.mask.toString(16), role.value.toString(16), role.device));
+    case 'countries':
+      return `geo_${countriesName(role.countries)}_${role.family}`;
     case 'rule':
       return nameable(joined(role.word, role.rule, role.family, shape.slice(0, 4)));
     case 'extension':
       return nameable(joined('x', role.extension, role.name, role.purpose, role.family, shape.slice(0, 4)));
   }
 }
+
+/** A few by their codes, many by how many they are. */
+const mostNamed = 6;
+const countriesName = (codes: readonly string[]): string =>
+  codes.length <= mostNamed ? codes.join('_') : `${codes.length}_${digest(codes)}`;
 
 const joined = (...parts: readonly (string | number | undefined)[]): string =>
   parts.filter((part) => part !== undefined && part !== '').join('_');

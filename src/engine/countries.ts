@@ -1,0 +1,170 @@
+/**
+ * The sets of countries, filled from the country files: before the rules that look into them are in force, and again
+ * when the files have changed. A set is written whole, in one transaction: half a country would be another one.
+ */
+
+import type { Manifest, Plan, SetRole } from '../compiler/plan.js';
+import { PosternError } from '../errors.js';
+import { type GeoipSpec, geoipDuty } from '../extensions/geoip-names.js';
+import type { ElementChange, Kernel, SetIndex } from '../kernel/kernel.js';
+import type { PackedRanges } from '../net/packed-ranges.js';
+import type { Origin } from '../nft/model.js';
+import type { Presence } from '../nft/presence.js';
+import type { Clock } from './clock.js';
+import type { Gate } from './gate.js';
+import { Periodic } from './periodic.js';
+import { setNames } from './policy-tables.js';
+
+type CountriesRole = Extract<SetRole, { kind: 'countries' }>;
+
+/** Where the ranges come from. */
+export interface CountrySource {
+  /** Changes whenever the ranges of the country do; undefined: there is no such country. */
+  stamp(database: string, country: string): string | undefined;
+  /** All ranges of these countries, merged. @throws PosternError `damaged`, `system`. */
+  ranges(database: string, role: CountriesRole): Promise<PackedRanges>;
+}
+
+export interface CountriesOptions {
+  readonly kernel: Pick<Kernel, 'change'>;
+  readonly gate: Gate;
+  readonly clock: Clock;
+  /** Absent: the sets stay empty. */
+  readonly source: CountrySource | undefined;
+  readonly trouble: (error: unknown) => void;
+}
+
+interface CountrySet {
+  readonly set: SetIndex;
+  readonly path: string;
+  readonly role: CountriesRole;
+}
+
+/** What a plan asks for. */
+interface Wanted {
+  readonly database: string;
+  readonly sets: readonly CountrySet[];
+}
+
+/** How soon a changed file is noticed. */
+const watchMs = 2_000;
+
+export class Countries {
+  #wanted: Wanted | undefined;
+  /** What stands in the kernel's sets, by path: the stamps of their files. */
+  readonly #written = new Map<string, string>();
+  readonly #watch: Periodic;
+
+  constructor(private readonly options: CountriesOptions) {
+    this.#watch = new Periodic(options.clock, watchMs, () => this.update(), options.trouble);
+  }
+
+  start(): void {
+    if (this.options.source !== undefined) this.#watch.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#watch.stop();
+  }
+
+  /**
+   * Elements for the sets that a load will make.
+   * @throws PosternError `policy` at the rule that names a country without files.
+   */
+  async prepare(plan: Plan, presence: Presence): Promise<ReadonlyMap<SetIndex, readonly ElementChange[]>> {
+    const wanted = this.#wantedBy(plan);
+    const filled = new Map<SetIndex, readonly ElementChange[]>();
+    if (wanted === undefined) return filled;
+    this.#refuseUnknown(wanted, plan);
+    for (const one of wanted.sets) {
+      if (presence.sets.has(one.path)) continue;
+      filled.set(one.set, await this.#elements(wanted.database, one));
+      this.#written.set(one.path, this.#stamp(wanted.database, one.role));
+    }
+    return filled;
+  }
+
+  /** From now on the plan's indexes hold. */
+  switch(plan: Plan): void {
+    this.#wanted = this.#wantedBy(plan);
+    const paths = new Set(this.#wanted?.sets.map(({ path }) => path));
+    for (const path of this.#written.keys()) if (!paths.has(path)) this.#written.delete(path);
+  }
+
+  /** Writes the sets anew whose files have changed since, and those of which it isn't known what they hold. */
+  async update(): Promise<void> {
+    const sets = this.#wanted?.sets ?? [];
+    for (const { path } of sets) {
+      await this.options.gate.pass(async () => {
+        const { database, sets: now = [] } = this.#wanted ?? { database: '' };
+        const one = now.find((candidate) => candidate.path === path);
+        if (one !== undefined) await this.#rewrite(database, one);
+      });
+    }
+  }
+
+  /** Somebody else has changed the sets: what they hold isn't known any more. */
+  forget(): void {
+    this.#written.clear();
+  }
+
+  async #rewrite(database: string, one: CountrySet): Promise<void> {
+    const stamp = this.#stamp(database, one.role);
+    // Files that are missing now were there: whoever builds them anew isn't ready yet.
+    if (this.#written.get(one.path) === stamp || stamp.includes(missing)) return;
+    const adds = await this.#elements(database, one);
+    await this.options.kernel.change([{ op: 'flush', set: one.set }, ...adds], { bulk: true });
+    this.#written.set(one.path, stamp);
+  }
+
+  #wantedBy({ manifest, duties }: Pick<Plan, 'manifest' | 'duties'>): Wanted | undefined {
+    const duty = duties.find(({ kind }) => kind === geoipDuty);
+    if (duty === undefined || this.options.source === undefined) return undefined;
+    return { database: (duty.spec as GeoipSpec).database, sets: countrySets(manifest) };
+  }
+
+  #stamp(database: string, { countries }: CountriesRole): string {
+    const { source } = this.options;
+    return [database, ...countries.map((country) => source?.stamp(database, country) ?? missing)].join('\n');
+  }
+
+  #refuseUnknown({ database, sets }: Wanted, plan: Plan): void {
+    for (const { role, path } of sets) {
+      const unknown = role.countries.find((country) => this.options.source?.stamp(database, country) === undefined);
+      if (unknown === undefined) continue;
+      throw new PosternError(
+        'policy',
+        `${placeOf(plan, path)}there is no country ${unknown} in ${database}; make its files with "postern geoip build"`,
+      );
+    }
+  }
+
+  async #elements(database: string, { set, role }: CountrySet): Promise<ElementChange[]> {
+    const ranges = await this.options.source!.ranges(database, role);
+    const bytes = ranges.records();
+    const size = role.family === 4 ? 4 : 16;
+    return Array.from({ length: ranges.count }, (_, index): ElementChange => {
+      const at = index * size * 2;
+      return { op: 'add', set, key: bytes.subarray(at, at + size), keyEnd: bytes.subarray(at + size, at + 2 * size) };
+    });
+  }
+}
+
+const missing = 'missing';
+
+function countrySets(manifest: Manifest): CountrySet[] {
+  const names = setNames(manifest);
+  return manifest.sets.flatMap(({ role }, set) =>
+    role.kind === 'countries' ? [{ set, role, path: names[set]! }] : [],
+  );
+}
+
+/** `file:line:column: ` of the rule that the set was made for. */
+function placeOf({ ruleset }: Plan, path: string): string {
+  const origin = ruleset.tables
+    .flatMap(({ family, name, sets }) => sets.map((set) => [`${family} ${name} ${set.name}`, set.origin] as const))
+    .find(([candidate]) => candidate === path)?.[1];
+  return origin === undefined ? '' : place(origin);
+}
+
+const place = ({ file, line, column }: Origin): string => `${file}:${line}:${column}: `;
