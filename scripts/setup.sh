@@ -1,6 +1,7 @@
 #!/bin/sh
 # Brings a machine to where build, tests and demo run: Node packages from the lockfile, kernel tools from Debian.
-# Idempotent and quick when there is nothing to do. Exit status 1, with one line that says what to run, when it can't.
+# `setup.sh lab` brings it to where the container lab runs instead. Idempotent and quick when there is nothing to do. Exit
+# status 1, with one line that says what to run, when it can't.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,6 +21,12 @@ fi
 tools="nft:nftables ip:iproute2 sysctl:procps conntrack:conntrack ipset:ipset iptables-nft:iptables ping:iputils-ping
 tcpdump:tcpdump ethtool:ethtool socat:socat nmap:nmap"
 PATH=$PATH:/usr/sbin:/sbin
+if [ "${1:-}" = lab ]; then
+  tools=
+  # A daemon that runs is used; otherwise the lab starts one of its own, and may have to make its base image itself.
+  docker info >/dev/null 2>&1 || tools="dockerd:docker.io docker:docker.io debootstrap:debootstrap"
+  docker compose version >/dev/null 2>&1 || tools="$tools docker-compose:docker-compose"
+fi
 missing=
 for entry in $tools; do
   command -v "${entry%%:*}" >/dev/null 2>&1 || missing="$missing ${entry#*:}"

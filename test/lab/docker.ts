@@ -1,0 +1,132 @@
+/** The docker daemon that the lab runs on: the one that is there, or one of its own that is gone with it. */
+
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { until } from '../kernel/namespace.js';
+
+export interface Docker {
+  /** The folder of a daemon of the lab's own; absent: one that was there. */
+  readonly folder?: string;
+}
+
+interface RunOptions {
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+}
+
+const longestRunMs = 600_000;
+const longestStartMs = 60_000;
+const longestStopMs = 30_000;
+
+/** Ends what is under way. */
+export const interruption = new AbortController();
+
+/**
+ * Runs a program to its end and answers its output.
+ * @throws Error with what it said, when it fails.
+ */
+export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { env = {}, timeoutMs = longestRunMs } = options;
+  // In a group of its own, so that Ctrl+C reaches the lab alone, which ends what there is in the right order.
+  const { stdout } = await execa(file, args, {
+    env,
+    timeout: timeoutMs,
+    detached: true,
+    stdin: 'ignore',
+    cancelSignal: interruption.signal,
+  });
+  return stdout;
+}
+
+/** The environment in which docker's programs reach it. */
+export function reaching({ folder }: Docker): Record<string, string> {
+  return folder === undefined ? {} : { DOCKER_HOST: `unix://${socketIn(folder)}` };
+}
+
+const socketIn = (folder: string) => join(folder, 'docker.sock');
+const processFileIn = (folder: string) => join(folder, 'docker.pid');
+
+export async function answers(docker: Docker): Promise<boolean> {
+  return run('docker', ['info'], { env: reaching(docker), timeoutMs: 20_000 }).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The daemon that is there, or else one that is started. @throws Error that says what to do. */
+export async function findDocker(): Promise<Docker> {
+  return (await answers({})) ? {} : startDaemon();
+}
+
+/** Without rules of its own in the host's firewall, without a bridge, and without changing what the host forwards. */
+async function startDaemon(): Promise<Docker> {
+  if (process.getuid?.() !== 0) {
+    throw new Error('no docker daemon answers, and only root can start one: start docker, or run this as root');
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'postern-lab-'));
+  const log = openSync(join(folder, 'dockerd.log'), 'a');
+  const child = spawn(
+    'dockerd',
+    [
+      ...['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec')],
+      ...['--host', `unix://${socketIn(folder)}`, '--pidfile', processFileIn(folder)],
+      ...['--iptables=false', '--ip6tables=false', '--ip-forward=false', '--bridge=none'],
+    ],
+    { detached: true, stdio: ['ignore', log, log] },
+  );
+  closeSync(log);
+  child.unref();
+  let ended = false;
+  for (const event of ['error', 'exit']) {
+    child.once(event, () => {
+      ended = true;
+    });
+  }
+  const docker = { folder };
+  try {
+    await until('dockerd answers', async () => ended || (await answers(docker)), longestStartMs);
+    if (ended) throw new Error('dockerd ended at its start');
+    return docker;
+  } catch (error) {
+    const said = (await readFile(join(folder, 'dockerd.log'), 'utf8')).trim().split('\n').slice(-5).join('\n');
+    await stopDocker(docker);
+    throw new Error(`${(error as Error).message}:\n${said}`, { cause: error });
+  }
+}
+
+/** Ends a daemon of the lab's own and removes all it had. Another one is left alone. */
+export async function stopDocker({ folder }: Docker): Promise<void> {
+  if (folder === undefined) return;
+  const id = daemonOf(folder);
+  if (id !== undefined) {
+    process.kill(id, 'SIGTERM');
+    await until('dockerd ends', () => daemonOf(folder) === undefined, longestStopMs).catch(() =>
+      process.kill(id, 'SIGKILL'),
+    );
+  }
+  await unmountBelow(folder);
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** The process id of the daemon, while it runs. */
+function daemonOf(folder: string): number | undefined {
+  try {
+    const id = Number(readFileSync(processFileIn(folder), 'utf8'));
+    return readFileSync(`/proc/${id}/cmdline`, 'utf8').split('\0').includes(processFileIn(folder)) ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A daemon that was killed leaves mounts behind; the last one first. */
+async function unmountBelow(folder: string): Promise<void> {
+  const places = (await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? '');
+  for (const place of places.filter((one) => one.startsWith(`${folder}/`)).reverse()) {
+    await execa('umount', ['--lazy', place], { reject: false });
+  }
+}

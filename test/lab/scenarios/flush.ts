@@ -1,0 +1,36 @@
+import { hosts } from '../lab.js';
+import { type Scenario, within } from './scenario.js';
+
+const { attacker, web } = hosts;
+
+/** Flushes, and answers the milliseconds until the sets of the bans are back with what was in them. */
+const flushAndWait = `now() { echo $(($(date +%s%N) / 1000000)); }
+nft flush ruleset
+start=$(now)
+has() { nft list set inet postern "$1" 2>/dev/null | grep -q "$2"; }
+until has t_spammer_h4 ${attacker.v4} && has t_spammer_h6 ${attacker.v6}; do
+  [ $(($(now) - start)) -lt 30000 ] || exit 1
+done
+echo $(($(now) - start))`;
+
+export const flush: Scenario = {
+  name: 'flush',
+  title: 'Somebody flushes the ruleset of the firewall: it is back within a second, bans included',
+  async play({ lab, report }) {
+    await lab.postern('table', 'add', 'spammer', attacker.v4, attacker.v6);
+    const rules = () => lab.on('firewall', 'nft', '-s', '-t', 'list', 'table', 'inet', 'postern');
+    const before = await rules();
+    const found = Number(await lab.metric('postern_drift_repaired_total'));
+
+    const elapsedMs = Number(await lab.on('firewall', 'sh', '-c', flushAndWait));
+    report.row('rules and bans, after nft flush ruleset', ...within(elapsedMs, 1_000, 'ms'));
+    await lab.until('the repair is told', async () => Number(await lab.metric('postern_drift_repaired_total')) > found);
+    report.row('the rules', 'as before', (await rules()) === before ? 'as before' : 'others');
+    for (const version of ['v4', 'v6'] as const) {
+      report.row(`http from attacker over ${version}`, 'shut', await lab.opens('attacker', web[version], 80));
+      report.row(`http from remote over ${version}`, 'open', await lab.opens('remote', web[version], 80));
+    }
+    console.log(`        (it took ${elapsedMs} ms)`);
+    await lab.postern('table', 'delete', 'spammer', attacker.v4, attacker.v6);
+  },
+};

@@ -1,0 +1,28 @@
+import { hosts } from '../lab.js';
+import type { Scenario } from './scenario.js';
+
+const { attacker, web } = hosts;
+
+export const restart: Scenario = {
+  name: 'restart',
+  title: 'The firewall is killed and started again: bans and counters are there',
+  async play({ lab, report }) {
+    await lab.postern('table', 'add', 'spammer', attacker.v4, attacker.v6, '--timeout', '1h', '--comment', 'stays');
+    const entries = async () =>
+      (await lab.postern('table', 'show', 'spammer')).split('\n').map((line) => line.replace(/expires in .*? {2}/, ''));
+    const before = await entries();
+
+    const container = await lab.container('firewall');
+    await lab.docker('kill', '--signal', 'KILL', container);
+    report.row('http from remote, without a firewall', 'shut', await lab.opens('remote', web.v4, 80));
+    await lab.docker('start', container);
+    await lab.ready();
+
+    report.row('the bans', before.join(', '), (await entries()).join(', '));
+    for (const version of ['v4', 'v6'] as const) {
+      report.row(`http from attacker over ${version}`, 'shut', await lab.opens('attacker', web[version], 80));
+      report.row(`http from remote over ${version}`, 'open', await lab.opens('remote', web[version], 80));
+    }
+    await lab.postern('table', 'delete', 'spammer', attacker.v4, attacker.v6);
+  },
+};
