@@ -82,5 +82,15 @@ function resultOf(error: unknown): { readonly result: string; readonly error?: s
 function isoTime(ms: number): string;
 function isoTime(ms: number | undefined): string | undefined;
 function isoTime(ms: number | undefined): string | undefined {
-  return ms === undefined ? undefined : new Date(ms).toISOString();
+  if (ms === undefined) return undefined;
+  const known = written.get(ms);
+  if (known !== undefined) return known;
+  if (written.size >= maxWritten) written.clear();
+  const text = new Date(ms).toISOString();
+  written.set(ms, text);
+  return text;
 }
+
+/** Many changes fall into one millisecond. */
+const written = new Map<number, string>();
+const maxWritten = 16;

@@ -13,7 +13,7 @@
 
 import { asPosternError } from '../errors.js';
 import type { ElementChange, Kernel } from '../kernel/kernel.js';
-import type { Draft, Revoke, Store, StoreRequest } from './store.js';
+import type { Draft, Store, StoreRequest } from './store.js';
 
 export interface CommitOptions {
   /** Part of a big job, which urgent changes of other sets overtake. */
@@ -50,9 +50,6 @@ export function storeAndKernel(parts: CommitterParts): Committer {
 }
 
 class StoreAndKernel implements Committer {
-  /** When the store has everything that was asked for so far. */
-  #stored: Promise<unknown> = Promise.resolve();
-
   constructor(private readonly parts: CommitterParts) {}
 
   commit(drafts: readonly Draft[], elements: readonly ElementChange[], options?: CommitOptions): Promise<void> {
@@ -73,30 +70,20 @@ class StoreAndKernel implements Committer {
     elements: readonly ElementChange[],
     options?: CommitOptions,
   ): Promise<void> {
-    const { audit } = this.parts;
+    const { kernel, audit } = this.parts;
     try {
-      await this.#both(store.write(drafts), elements, options);
+      // The store answers in the order of the calls, so that changes reach the kernel in that order.
+      const revoke = await store.write(drafts);
+      try {
+        await kernel.change(elements, options);
+      } catch (error) {
+        await revoke();
+        throw error;
+      }
     } catch (error) {
       await audit?.(drafts, asPosternError(error));
       throw error;
     }
     await audit?.(drafts);
-  }
-
-  async #both(writing: Promise<Revoke>, elements: readonly ElementChange[], options?: CommitOptions): Promise<void> {
-    // Whatever the store has to do for it, a change doesn't reach the kernel before the ones that were asked for before.
-    const before = this.#stored;
-    this.#stored = writing.then(
-      () => before,
-      () => before,
-    );
-    const revoke = await writing;
-    await before;
-    try {
-      await this.parts.kernel.change(elements, options);
-    } catch (error) {
-      await revoke();
-      throw error;
-    }
   }
 }

@@ -42,7 +42,7 @@ function checkTexts(draft: Exclude<Draft, { kind: 'value' }>): number {
 
 function checkValue(draft: Draft & { kind: 'value' }): number {
   const key = checkText('key', draft.key);
-  return draft.value === undefined ? key : key + checkLength('value', JSON.stringify(draft.value));
+  return draft.value === undefined ? key : key + checkLength('value', Buffer.byteLength(JSON.stringify(draft.value)));
 }
 
 function checkTime(ms: number | undefined): void {
@@ -50,15 +50,25 @@ function checkTime(ms: number | undefined): void {
   throw new PosternError('invalid', `${ms} is no time of expiry; it is in whole milliseconds since the epoch`);
 }
 
+/** Bytes of texts that were found to be printable: names come again and again. */
+const printable = new Map<string, number>();
+const maxPrintable = 1_000;
+const longestPrintable = 255;
+
 function checkText(what: keyof typeof textBounds, text: string): number {
-  if (unprintable.test(text)) {
-    throw new PosternError('invalid', `the ${what} ${JSON.stringify(text)} holds control characters; leave them out`);
+  let bytes = printable.get(text);
+  if (bytes === undefined) {
+    if (unprintable.test(text)) {
+      throw new PosternError('invalid', `the ${what} ${JSON.stringify(text)} holds control characters; leave them out`);
+    }
+    bytes = Buffer.byteLength(text);
+    if (printable.size >= maxPrintable) printable.clear();
+    if (bytes <= longestPrintable) printable.set(text, bytes);
   }
-  return checkLength(what, text);
+  return checkLength(what, bytes);
 }
 
-function checkLength(what: keyof typeof textBounds, text: string): number {
-  const bytes = Buffer.byteLength(text);
+function checkLength(what: keyof typeof textBounds, bytes: number): number {
   const bound = textBounds[what];
   if (bytes > bound) throw new PosternError('invalid', `the ${what} has ${bytes} bytes; at most ${bound} are kept`);
   return bytes;
@@ -94,8 +104,10 @@ export function wordsBefore(draft: Draft, state: State): readonly Stamped[] {
   if (draft.kind === 'flush') return [...(state.table(draft.table)?.registers() ?? [])];
   const before =
     draft.kind === 'value' ? state.value(draft.space, draft.key) : state.table(draft.table)?.get(draft.prefix);
-  return before === undefined ? [] : [before];
+  return before === undefined ? nothing : [before];
 }
+
+const nothing: readonly Stamped[] = [];
 
 /**
  * Takes words back, the last one first, as further wishes; what somebody else said since stays as it is.

@@ -50,6 +50,9 @@ export class DurableLog {
   #retryAtMs = Number.POSITIVE_INFINITY;
   #snapshotAtMs = 0;
   #syncs = 0;
+  /** What the journal gathers, and what became of it. */
+  #group: Promise<void> | undefined;
+  #durable = Promise.resolve(true);
 
   constructor(private readonly parts: LogParts) {
     this.#number = parts.number;
@@ -77,12 +80,33 @@ export class DurableLog {
     await this.#begin(shift).catch((error) => this.#fail(error));
   }
 
-  /** Appends a frame, after `checkRoom`. Resolves true when it is durable, false when the disk can't be written. */
-  async append(frame: Frame): Promise<boolean> {
+  /**
+   * Appends a frame, after `checkRoom`. Resolves true when it is durable, false when the disk can't be written; in the
+   * order of the calls.
+   */
+  append(frame: Frame): Promise<boolean> {
     const journal = this.#journal;
-    if (journal === undefined) return false;
+    if (journal === undefined) {
+      this.#durable = this.#durable.then(() => false);
+      return this.#durable;
+    }
+    const group = journal.append(frame);
+    // One promise for all of a group: there may be thousands.
+    if (group !== this.#group) {
+      this.#group = group;
+      this.#durable = this.#settled(group, journal);
+    }
+    return this.#durable;
+  }
+
+  /** Resolves when everything that was appended so far is durable, or can't be. */
+  get durable(): Promise<boolean> {
+    return this.#durable;
+  }
+
+  async #settled(group: Promise<void>, journal: Journal): Promise<boolean> {
     try {
-      await journal.append(frame);
+      await group;
       return true;
     } catch (error) {
       this.#fail(error, journal);

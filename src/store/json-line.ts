@@ -6,9 +6,13 @@
  */
 const unsafe = /[\u007f-\u009f\p{Cf}\p{Zl}\p{Zp}]/gu;
 
+/** Most lines are plain, which is told much quicker. */
+const notPlain = /[^ -~]/;
+
 /** The value as JSON without a line end; control characters and invisible ones are escaped. */
 export function jsonLine(value: unknown): string {
-  return JSON.stringify(value).replace(unsafe, escapeUnits);
+  const line = JSON.stringify(value);
+  return notPlain.test(line) ? line.replace(unsafe, escapeUnits) : line;
 }
 
 function escapeUnits(character: string): string {

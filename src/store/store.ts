@@ -55,7 +55,7 @@ export interface Store {
 
   /**
    * Writes one change: all of it or nothing, even across a crash. In memory at once (calls take effect in their order),
-   * durable when the promise resolves; calls that are under way together share one sync.
+   * durable when the promise resolves, in the order of the calls; calls that are under way together share one sync.
    * Answers the function that takes the change back, as a further change, wherever no later one came in between.
    * @throws PosternError `full` (a bound of the store; nothing was changed), `invalid`.
    */

@@ -9,6 +9,7 @@ import { oracleBench } from './oracle.js';
 import { packetsBench } from './packets.js';
 import { pftabledBench } from './pftabled.js';
 import { readingBench } from './reading.js';
+import { storeBench } from './store.js';
 import { targetsBench } from './targets.js';
 import { updatesBench } from './updates.js';
 
@@ -21,6 +22,7 @@ const benches: readonly Bench[] = [
   pftabledBench,
   oracleBench,
   targetsBench,
+  storeBench,
   updatesBench,
   packetsBench,
 ];

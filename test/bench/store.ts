@@ -1,0 +1,193 @@
+/** What the store costs: updates with and without it, a start after a reboot, memory of an entry. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Engine } from '../../src/engine/engine.js';
+import { PftabledReceiver } from '../../src/services/pftabled/receiver.js';
+import { MemoryReplayWindow } from '../../src/services/replay-window.js';
+import { AuditLog } from '../../src/store/audit-log.js';
+import type { Audit } from '../../src/store/committer.js';
+import { nodeDisk } from '../../src/store/disk.js';
+import { openStore } from '../../src/store/open.js';
+import type { ReplayWindow, Store } from '../../src/store/store.js';
+import { encodePftabled, pftabledKey } from '../../src/wire/pftabled.js';
+import { type Bench, type BenchRow, median, timed } from './bench.js';
+import { inWorld } from './world.js';
+
+const updates = 40_000;
+const atATime = 256;
+const rounds = 5;
+const restored = 100_000;
+const held = 500_000;
+const timeoutMs = 86_400_000;
+const first = 0x0a00_0000;
+const source = { kind: 'rest', id: 'bench' } as const;
+const key = pftabledKey(Buffer.alloc(20, 7));
+
+const policy = `version: 1
+tables: { listed: { size: 1000000 } }
+chains: { input: { policy: accept, rules: [ { from: <listed>, do: drop } ] } }
+`;
+
+const entryOf = (n: number) => ({ prefix: { family: 4, value: BigInt(first + n), length: 32 } as const, timeoutMs });
+
+interface Kept {
+  readonly folder: string;
+  readonly store: Store;
+  readonly audit: Audit;
+}
+
+/** Runs `work` with a store and an audit log on the disk, which are gone afterwards. */
+async function inStore<T>(work: (kept: Kept) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'postern-bench-'));
+  const store = await openStore({ disk: nodeDisk(join(folder, 'store')), node: 'bench' });
+  const log = new AuditLog({ path: join(folder, 'audit.jsonl') });
+  try {
+    return await work({ folder, store, audit: (drafts, error) => log.change(drafts, error) });
+  } finally {
+    await store.close();
+    await log.close();
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** Adds entries one a request, so many requests under way; answers how many a second. */
+async function singleUpdates({ tables }: Engine): Promise<number> {
+  let next = 0;
+  const runner = async () => {
+    while (next < updates) await tables.add('listed', [entryOf(next++)], source);
+  };
+  const ms = await timed(() => Promise.all(Array.from({ length: atATime }, runner)));
+  return (updates / ms) * 1000;
+}
+
+/** Has signed requests verified, admitted once and applied; answers how many a second. */
+async function signedUpdates({ tables }: Engine, window: ReplayWindow): Promise<number> {
+  const now = () => Date.now();
+  const receiver = new PftabledReceiver(
+    { key, tables: new Set(['listed']) },
+    { tables, window, log: { warn() {} }, now },
+  );
+  const timestamp = Math.floor(now() / 1000);
+  const datagrams = Array.from({ length: updates }, (_, n) =>
+    encodePftabled({ version: 2, command: 1, mask: 32, address: first + n, table: 'listed', timestamp }, key),
+  );
+  const ms = await timed(async () => {
+    for (let n = 0; n < updates; ) {
+      for (const end = Math.min(updates, n + atATime); n < end; n++) receiver.receive(datagrams[n]!, '192.0.2.1');
+      await receiver.settled();
+    }
+  });
+  const added = receiver.counts.get('added');
+  if (added !== updates) throw new Error(`${added} of ${updates} datagrams were applied`);
+  return (updates / ms) * 1000;
+}
+
+async function throughput(
+  work: string,
+  run: (engine: Engine, store: Store | undefined) => Promise<number>,
+): Promise<BenchRow> {
+  const rates = { off: [] as number[], on: [] as number[] };
+  for (let round = 0; round < rounds; round++) {
+    rates.off.push(await inWorld(policy, ({ engine }) => run(engine, undefined)));
+    rates.on.push(await inStore((kept) => inWorld(policy, ({ engine }) => run(engine, kept.store), kept)));
+  }
+  const [on, off] = [median(rates.on), median(rates.off)];
+  return {
+    work,
+    ours: `${Math.round(on).toLocaleString('en')}/s`,
+    reference: `without store: ${Math.round(off).toLocaleString('en')}/s`,
+    ratio: on / off,
+    must: '≥ 0.7 ×',
+    met: on / off >= 0.7,
+  };
+}
+
+/** The kernel knows nothing, the disk everything. */
+async function restart(): Promise<BenchRow> {
+  const times: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    times.push(
+      await inStore(async ({ store: before, folder }) => {
+        for (let n = 0; n < restored; n += 1_000) {
+          const expiresAt = Date.now() + timeoutMs;
+          const drafts = Array.from({ length: 1_000 }, (_, i) => {
+            const { prefix } = entryOf(n + i);
+            return { kind: 'entry', op: 'add', table: 'listed', prefix, expiresAt, origin: source } as const;
+          });
+          await before.write(drafts);
+        }
+        await before.close();
+        const start = performance.now();
+        const store = await openStore({ disk: nodeDisk(join(folder, 'store')), node: 'bench' });
+        const openMs = performance.now() - start;
+        const ready = inWorld(
+          policy,
+          async ({ engine, startMs }) => {
+            const [table] = await engine.tables.list();
+            if (table?.hosts !== restored) throw new Error(`${table?.hosts} of ${restored} entries are back`);
+            return startMs + openMs;
+          },
+          { store },
+        );
+        return ready.finally(() => store.close());
+      }),
+    );
+  }
+  const ms = median(times);
+  return {
+    work: `${restored.toLocaleString('en')} entries from disk to kernel after a reboot`,
+    ours: `${ms.toFixed(0)} ms`,
+    must: '≤ 1000 ms',
+    met: ms <= 1000,
+  };
+}
+
+/** Table and store together, with what they point to. */
+async function memory(): Promise<BenchRow> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const used = () => {
+    collect();
+    const { heapUsed, external, rss } = process.memoryUsage();
+    return { kept: heapUsed + external, rss };
+  };
+  const { kept, rss } = await inStore((options) =>
+    inWorld(
+      policy,
+      async ({ engine }) => {
+        const before = used();
+        for (let n = 0; n < held; n += 1_000) {
+          const entries = Array.from({ length: 1_000 }, (_, i) => ({ ...entryOf(n + i), comment: `ssh ${n % 7}` }));
+          await engine.tables.add('listed', entries, { kind: 'pftabled', id: `192.0.2.${n % 5}` });
+        }
+        const after = used();
+        return { kept: (after.kept - before.kept) / held, rss: (after.rss - before.rss) / held };
+      },
+      options,
+    ),
+  );
+  return {
+    work: `memory of an entry beyond the kernel's, with ${held.toLocaleString('en')}`,
+    ours: `${kept.toFixed(0)} bytes`,
+    reference: `growth of the process: ${rss.toFixed(0)} bytes`,
+    must: '≤ 250 bytes',
+    met: kept <= 250 && rss <= 250,
+  };
+}
+
+export const storeBench: Bench = {
+  name: 'store',
+  title: 'State on disk',
+  async *run() {
+    yield await memory();
+    yield await restart();
+    yield await throughput(`one entry a request, ${atATime} under way`, (engine) => singleUpdates(engine));
+    yield await throughput('signed datagrams, taken once and applied', (engine, store) =>
+      signedUpdates(engine, store?.replayWindow('pftabled') ?? new MemoryReplayWindow(() => Date.now())),
+    );
+  },
+};
