@@ -128,7 +128,7 @@ class KernelEngine implements Engine {
     this.tables = new LiveTables({ tables, writer, reader: this.#reader, gate, clock, events });
     this.accounts = new LiveAccounts({ kernel, clock, gate, ...pick(options, 'seriesPerAccount') });
     this.knocks = new LiveKnocks({ kernel, committer: this.#committer, clock, gate, events, store });
-    this.conditions = new LiveConditions({ kernel, committer: this.#committer, gate, events, store });
+    this.conditions = new LiveConditions({ kernel, committer: this.#committer, clock, gate, events, store });
     this.quotas = new LiveQuotas({
       kernel,
       committer: this.#committer,
@@ -202,10 +202,11 @@ class KernelEngine implements Engine {
     const source = kept?.trialOver ?? (await readPolicy());
     const compiled = await compile(source, kept?.manifest);
     await this.#interfaces.start();
-    await this.#adopt(kept, compiled.plan);
+    const adopted = await this.#adopt(kept, compiled.plan);
     this.#drift?.start();
     await this.policy.start(kept, compiled);
-    for (const table of this.#policyTables.tables.values()) await this.#reconcile(table);
+    // Of the others the load has filled the sets.
+    for (const table of this.#policyTables.tables.values()) if (adopted.has(table)) await this.#reconcile(table);
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
     this.quotas.start();
     await this.#countries.update();
@@ -270,14 +271,17 @@ class KernelEngine implements Engine {
     return total;
   }
 
-  /** Entries that only the kernel knows become entries of the tables, which from then on say what the kernel holds. */
-  async #adopt(kept: EngineState | undefined, plan: Plan): Promise<void> {
+  /**
+   * Entries that only the kernel knows become entries of the tables, which from then on say what the kernel holds.
+   * Answers those tables.
+   */
+  async #adopt(kept: EngineState | undefined, plan: Plan): Promise<ReadonlySet<LiveTable>> {
     const { kernel, store } = this.options;
     const manifest = kept?.manifest ?? plan.manifest;
     await kernel.adopt(manifest);
     this.quotas.adopt(manifest);
     const { sets } = await kernel.present();
-    if (sets.size === 0) return;
+    if (sets.size === 0) return new Set();
     const names = setNames(manifest);
     const tables = kept?.tables ?? loadable(plan).tables.tables;
     this.#policyTables.switch(await this.#policyTables.prepare({ ...emptyTablesPlan, tables, manifest }));
@@ -294,6 +298,7 @@ class KernelEngine implements Engine {
       const adds = rules.get(table.name)?.adds === true;
       await this.#settleUnknown(table, change, adds ? 'adopt' : unknown, adds);
     }
+    return new Set(this.#policyTables.tables.values());
   }
 
   async #settleUnknown(

@@ -17,15 +17,13 @@ const toleranceMs = 1_000;
 
 /** What the store says of an entry, on the engine's clocks. */
 export function storedTerms({ not, expiresAt, comment, origin, at }: LiveEntry, clock: Clock): Terms {
-  return {
-    not,
-    expires: expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt - clock.wall() + clock.steady(),
-    ...(expiresAt !== undefined && { timeoutMs: Math.max(0, Math.round(expiresAt - at / 1_000)) }),
-    ...(comment !== undefined && { comment }),
-    source: origin,
-    addedAt: Math.round(at / 1_000),
-    request: 0,
-  };
+  const addedAt = Math.round(at / 1_000);
+  if (expiresAt === undefined) {
+    return { not, expires: Number.POSITIVE_INFINITY, comment, source: origin, addedAt, request: 0 };
+  }
+  const expires = expiresAt - clock.wall() + clock.steady();
+  const timeoutMs = Math.max(0, Math.round(expiresAt - at / 1_000));
+  return { not, expires, timeoutMs, comment, source: origin, addedAt, request: 0 };
 }
 
 interface Parts {

@@ -6,7 +6,7 @@
 import type { ElementChange } from '../kernel/kernel.js';
 import type { Committer } from '../store/committer.js';
 import type { Json, Space } from '../store/register.js';
-import type { KeptValue, Store } from '../store/store.js';
+import type { Draft, KeptValue, Store } from '../store/store.js';
 import type { Clock } from './clock.js';
 import type { Source } from './tables.js';
 
@@ -18,8 +18,6 @@ export interface KeptValuesParts {
 
 /** What belongs to a change of a value. */
 export interface Keeping {
-  /** Milliseconds since the epoch; absent: never. It follows the clock when that is stepped. */
-  readonly expiresAt?: number | undefined;
   /** For the audit log; absent: bookkeeping that nobody asked for. */
   readonly source?: Source;
   /** Changed in the kernel together with the value: both or neither. */
@@ -28,7 +26,7 @@ export interface Keeping {
 
 export interface Kept<T> {
   readonly value: T;
-  /** Milliseconds since the epoch; absent: never. */
+  /** Milliseconds since the epoch; absent: never. It follows the clock when that is stepped. */
   readonly expiresAt?: number;
 }
 
@@ -62,28 +60,38 @@ export class KeptValues<T extends Json> {
   }
 
   /** Durable, and in the kernel, when it resolves. @throws PosternError as `Committer.commit`. */
-  async set(key: string, value: T, { expiresAt, source, elements = [] }: Keeping = {}): Promise<void> {
-    const kept = { value, ...(expiresAt !== undefined && { expiresAt }) };
-    await this.#commit(key, kept, source, elements);
-    if (this.parts.store === undefined) this.#remember(key, value, expiresAt);
+  set(key: string, value: T, { expiresAt, ...keeping }: Keeping & { readonly expiresAt?: number | undefined } = {}) {
+    return this.change(new Map([[key, expiresAt === undefined ? { value } : { value, expiresAt }]]), keeping);
   }
 
-  async delete(key: string, { source, elements = [] }: Omit<Keeping, 'expiresAt'> = {}): Promise<void> {
-    await this.#commit(key, {}, source, elements);
-    this.#memory.delete(key);
+  delete(key: string, keeping: Keeping = {}): Promise<void> {
+    return this.change(new Map([[key, undefined]]), keeping);
   }
 
-  #commit(
-    key: string,
-    kept: Partial<KeptValue>,
-    source: Source | undefined,
-    elements: readonly ElementChange[],
+  /** Several at once: all of them or none. Undefined: deleted. */
+  async change(
+    values: ReadonlyMap<string, Kept<T> | undefined>,
+    { source, elements = [] }: Keeping = {},
   ): Promise<void> {
     const origin = source === undefined ? {} : { origin: source };
-    return this.parts.committer.commit([{ kind: 'value', space: this.space, key, ...kept, ...origin }], elements);
+    const { space } = this;
+    const drafts = Array.from(values, ([key, kept]): Draft => ({ kind: 'value', space, key, ...kept, ...origin }));
+    await this.parts.committer.commit(drafts, elements);
+    if (this.parts.store !== undefined) return;
+    for (const [key, kept] of values) {
+      if (kept === undefined) this.#memory.delete(key);
+      else this.#remember(key, kept);
+    }
   }
 
-  #remember(key: string, value: T, expiresAt = Number.POSITIVE_INFINITY): void {
+  /** Drafts that forget what the test names, to be committed with what else is forgotten. */
+  forget(isGone: (key: string) => boolean): Draft[] {
+    const gone = Array.from(this.all(), ([key]) => key).filter(isGone);
+    for (const key of gone) this.#memory.delete(key);
+    return gone.map((key): Draft => ({ kind: 'value', space: this.space, key }));
+  }
+
+  #remember(key: string, { value, expiresAt = Number.POSITIVE_INFINITY }: Kept<T>): void {
     const { clock } = this.parts;
     this.#memory.set(key, { value, endsAt: expiresAt - clock.wall() + clock.steady() });
   }

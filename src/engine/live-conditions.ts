@@ -11,9 +11,11 @@ import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
 import type { Committer } from '../store/committer.js';
 import type { Draft, Store } from '../store/store.js';
+import type { Clock } from './clock.js';
 import type { ConditionState, Conditions } from './conditions.js';
 import type { EngineEvents } from './engine.js';
 import type { Gate } from './gate.js';
+import { KeptValues } from './kept-values.js';
 import { setNames } from './policy-tables.js';
 import type { Source } from './tables.js';
 
@@ -22,7 +24,8 @@ export interface LiveConditionsOptions {
   readonly committer: Committer;
   readonly gate: Gate;
   readonly events: EventEmitter<EngineEvents>;
-  /** Absent: what was set ends with the kernel's sets. */
+  readonly clock: Clock;
+  /** Absent: what was set ends with the process. */
   readonly store: Store | undefined;
 }
 
@@ -31,10 +34,11 @@ const keys = families.map((family) => encodeKey(['nf_proto'], family)!);
 
 export class LiveConditions implements Conditions {
   #sets: ReadonlyMap<string, SetIndex> = new Map();
-  /** Without a store, in its place. */
-  readonly #memory = new Map<string, boolean>();
+  readonly #kept: KeptValues<boolean>;
 
-  constructor(private readonly options: LiveConditionsOptions) {}
+  constructor(private readonly options: LiveConditionsOptions) {
+    this.#kept = new KeptValues('condition', (kept) => typeof kept === 'boolean', options);
+  }
 
   /** From now on the manifest's indexes hold. */
   switch(manifest: Pick<Manifest, 'sets'>): void {
@@ -46,7 +50,7 @@ export class LiveConditions implements Conditions {
     const paths = setNames(manifest);
     const contents = new Map<string, readonly Element[]>();
     for (const [name, set] of conditionSets(manifest)) {
-      const on = this.#kept(name);
+      const on = this.#kept.get(name)?.value;
       if (on === undefined || presence.sets.has(paths[set]!)) continue;
       contents.set(paths[set]!, on ? families.map((value) => ({ value })) : []);
     }
@@ -65,14 +69,9 @@ export class LiveConditions implements Conditions {
     const changed = await this.options.gate.pass(async () => {
       for (const name of states.keys()) this.#known(name);
       const before = new Map((await this.#list()).map(({ name, on }) => [name, on]));
-      const drafts = [...states].map(
-        ([key, value]): Draft => ({ kind: 'value', space: 'condition', key, value, origin: source }),
-      );
-      await this.options.committer.commit(
-        drafts,
-        [...states].flatMap(([name, on]) => this.#changes(name, on)),
-      );
-      if (this.options.store === undefined) for (const [name, on] of states) this.#memory.set(name, on);
+      const elements = [...states].flatMap(([name, on]) => this.#changes(name, on));
+      const values = new Map(Array.from(states, ([name, value]) => [name, { value }]));
+      await this.#kept.change(values, { source, elements });
       return [...states].filter(([name, on]) => before.get(name) !== on);
     });
     for (const [name, on] of changed) this.options.events.emit('condition', { condition: name, on, source });
@@ -82,7 +81,7 @@ export class LiveConditions implements Conditions {
   /** Gives the kernel back what was set, after others changed its sets. */
   async restore(): Promise<void> {
     await this.options.gate.pass(async () => {
-      const wrong = (await this.#list()).filter(({ name, on }) => (this.#kept(name) ?? on) !== on);
+      const wrong = (await this.#list()).filter(({ name, on }) => (this.#kept.get(name)?.value ?? on) !== on);
       const changes = wrong.flatMap(({ name, on }) => this.#changes(name, !on));
       if (changes.length > 0) await this.options.committer.commit([], changes);
     });
@@ -90,10 +89,7 @@ export class LiveConditions implements Conditions {
 
   /** For the store: what is kept of conditions that left the policy. */
   forget(): Draft[] {
-    const kept = [...(this.options.store?.values('condition') ?? this.#memory)].map(([name]) => name);
-    const gone = kept.filter((name) => !this.#sets.has(name));
-    for (const name of gone) this.#memory.delete(name);
-    return gone.map((key): Draft => ({ kind: 'value', space: 'condition', key }));
+    return this.#kept.forget((name) => !this.#sets.has(name));
   }
 
   #list(): Promise<ConditionState[]> {
@@ -104,12 +100,6 @@ export class LiveConditions implements Conditions {
   #changes(name: string, on: boolean): ElementChange[] {
     const set = this.#known(name);
     return on ? keys.map((key) => ({ op: 'add', set, ...key })) : [{ op: 'flush', set }];
-  }
-
-  #kept(name: string): boolean | undefined {
-    const { store } = this.options;
-    if (store === undefined) return this.#memory.get(name);
-    return store.value('condition', name)?.value as boolean | undefined;
   }
 
   #known(name: string): SetIndex {

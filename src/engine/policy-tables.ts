@@ -85,10 +85,14 @@ export class PolicyTables {
       const table = role.kind === 'table' ? transition.tables.get(role.table) : undefined;
       if (role.kind !== 'table' || table === undefined || presence.sets.has(name)) continue;
       if (this.tables.get(role.table) === table && presence.sets.has(this.#nameOf(role) ?? '')) continue;
+      const { hosts, pieces } = table.entries[role.family];
+      left -= role.tier === 'hosts' ? hosts : pieces;
+      if (left < 0) {
+        late.add(table);
+        continue;
+      }
       const elements = tableElements(table, role.family, role.tier, this.options.clock);
-      left -= elements.length;
-      if (left < 0) late.add(table);
-      else if (elements.length > 0) contents.set(name, elements);
+      if (elements.length > 0) contents.set(name, elements);
     }
     return { contents, late };
   }

@@ -3,12 +3,13 @@
 import type { ElementChange, ElementState, Kernel } from '../kernel/kernel.js';
 import type { Family } from '../net/address.js';
 import type { Committer } from '../store/committer.js';
+import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
 import { addElement, deleteElement, elementPiece, type Tier } from './entries/element.js';
 import type { Piece } from './entries/flatten.js';
 import { families, type LiveTable, tiers } from './entries/live-table.js';
 import type { Gate } from './gate.js';
-import { chunkEntries, inChunks } from './table-writer.js';
+import { inChunks } from './table-writer.js';
 
 export interface ReconcileOptions {
   readonly kernel: Pick<Kernel, 'dump'>;
@@ -27,24 +28,34 @@ export async function reconcile(table: LiveTable, options: ReconcileOptions): Pr
   const { kernel, committer, clock, gate, notice } = options;
   return gate.close(async () => {
     await notice(table);
-    const deletes: ElementChange[] = [];
-    const adds: ElementChange[] = [];
+    let different = 0;
     for (const family of families) {
       for (const tier of tiers) {
         const set = table.sets[family][tier];
         if (set === undefined) continue;
         const found = await kernel.dump(set);
         const now = clock.steady();
-        const { wrong, missing } = compare(expected(table, family, tier), found, now);
-        deletes.push(...wrong.map((piece) => deleteElement(set, family, tier, piece)));
-        for (const piece of missing)
-          adds.push(...[addElement(set, family, tier, piece, now)].filter((add) => add !== undefined));
+        const { wrong, missing } = await compare(expected(table, family, tier), found, now);
+        await commitAll(
+          committer,
+          mapped(wrong, (piece) => deleteElement(set, family, tier, piece)),
+        );
+        await commitAll(
+          committer,
+          mapped(missing, (piece) => addElement(set, family, tier, piece, now)),
+        );
+        different += wrong.length + missing.length;
       }
     }
-    for (const chunk of inChunks(deletes, chunkEntries)) await committer.commit([], chunk, { bulk: true });
-    for (const chunk of inChunks(adds, chunkEntries)) await committer.commit([], chunk, { bulk: true });
-    return deletes.length + adds.length;
+    return different;
   });
+}
+
+function* mapped(pieces: readonly Piece[], change: (piece: Piece) => ElementChange | undefined) {
+  for (const piece of pieces) {
+    const made = change(piece);
+    if (made !== undefined) yield made;
+  }
 }
 
 export function expected(table: LiveTable, family: Family, tier: Tier): Iterable<Piece> {
@@ -52,26 +63,40 @@ export function expected(table: LiveTable, family: Family, tier: Tier): Iterable
   return tier === 'hosts' ? entries.hostPieces() : entries.prefixPieces();
 }
 
-/** What the set has and shouldn't, and what it should and hasn't, or with another time. */
-export function compare(
+/** In parts that are a transaction each; while one is in the kernel the next one is prepared. */
+async function commitAll(committer: Committer, elements: Iterable<ElementChange>): Promise<void> {
+  let before: Promise<void> = Promise.resolve();
+  for (const chunk of inChunks(elements)) {
+    const own = committer.commit([], chunk, { bulk: true });
+    // Waited for in its turn.
+    own.catch(() => {});
+    await before;
+    before = own;
+  }
+  await before;
+}
+
+/** What the set has and shouldn't, and what it should and hasn't, or with another time. Gives way to others meanwhile. */
+export async function compare(
   expected: Iterable<Piece>,
   found: readonly ElementState[],
   now: number,
-): { readonly wrong: Piece[]; readonly missing: Piece[] } {
-  const left = new Map(found.map((element) => [place(elementPiece(element, now)), elementPiece(element, now)]));
+): Promise<{ readonly wrong: readonly Piece[]; readonly missing: readonly Piece[] }> {
+  // By first address: neither side overlaps itself.
+  const left = new Map<bigint, Piece>();
+  await calmly(found, (element) => {
+    const piece = elementPiece(element, now);
+    left.set(piece.first, piece);
+  });
   const missing: Piece[] = [];
-  for (const piece of expected) {
-    const key = place(piece);
-    const there = left.get(key);
-    left.delete(key);
-    if (piece.until <= now) continue;
-    if (there === undefined || !sameTime(there.until, piece.until)) missing.push(piece);
-  }
+  await calmly(expected, (piece) => {
+    const there = left.get(piece.first);
+    const isThere = there?.last === piece.last;
+    if (isThere) left.delete(piece.first);
+    if (piece.until <= now) return;
+    if (!isThere || !sameTime(there.until, piece.until)) missing.push(piece);
+  });
   return { wrong: [...left.values()], missing };
-}
-
-function place({ first, last }: Piece): string {
-  return `${first.toString(36)}-${last.toString(36)}`;
 }
 
 function sameTime(a: number, b: number): boolean {
