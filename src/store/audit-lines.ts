@@ -25,14 +25,15 @@ export function eventLine({ who, op, detail }: AuditEvent, wallMs: number, error
 /** The lines of one change; those that say the same of several prefixes are one. Values without an origin are bookkeeping. */
 export function changeLines(drafts: readonly Draft[], wallMs: number, error?: unknown): string[] {
   const at = isoTime(wallMs);
-  const result = resultOf(error);
+  const result = jsonLine(resultOf(error)).slice(1);
   const lines: string[] = [];
   for (let from = 0; from < drafts.length; ) {
     const run = runFrom(drafts, from);
     from += run.length;
     const [first] = run as [Draft];
     if (first.origin === undefined) continue;
-    lines.push(jsonLine({ at, who: whoOf(first.origin), ...whatOf(first, run), ...result }));
+    const { kind, id } = first.origin;
+    lines.push(`{"at":"${at}","who":{"kind":"${kind}","id":${json(id)}},${whatOf(first, run)},${result}`);
   }
   return lines;
 }
@@ -50,23 +51,33 @@ function saysTheSame(a: Draft, b: Draft): boolean {
   return a.expiresAt === b.expiresAt && a.comment === b.comment && a.not === b.not;
 }
 
-function whatOf(draft: Draft, run: readonly Draft[]): object {
-  if (draft.kind === 'flush') return { op: 'flush', table: draft.table };
+/** Members of the line's object. By hand, because this is done for every change and the texts are mostly the same. */
+function whatOf(draft: Draft, run: readonly Draft[]): string {
+  if (draft.kind === 'flush') return `"op":"flush","table":${json(draft.table)}`;
   if (draft.kind === 'value') {
     const { space, key, value, expiresAt } = draft;
-    return { op: value === undefined ? 'unset' : 'set', space, key, value, expires: isoTime(expiresAt) };
+    const op = value === undefined ? 'unset' : 'set';
+    return jsonLine({ op, space, key, value, expires: isoTime(expiresAt) }).slice(1, -1);
   }
-  const { op, table } = draft;
-  const prefixes = run.map((one) => formatPrefix((one as { readonly prefix: Prefix }).prefix));
-  if (op === 'delete') return { op, table, prefixes };
-  return {
-    op,
-    table,
-    prefixes,
-    not: draft.not || undefined,
-    expires: isoTime(draft.expiresAt),
-    comment: draft.comment,
-  };
+  const prefixes = run.map((one) => `"${formatPrefix((one as { readonly prefix: Prefix }).prefix)}"`);
+  const what = `"op":"${draft.op}","table":${json(draft.table)},"prefixes":[${prefixes.join()}]`;
+  if (draft.op === 'delete') return what;
+  const { not, expiresAt, comment } = draft;
+  const expires = expiresAt === undefined ? '' : `,"expires":"${isoTime(expiresAt)}"`;
+  return `${what}${not ? ',"not":true' : ''}${expires}${comment === undefined ? '' : `,"comment":${json(comment)}`}`;
+}
+
+/** Texts as JSON, those that came lately. */
+const quoted = new Map<string, string>();
+const maxQuoted = 1_000;
+
+function json(text: string): string {
+  const known = quoted.get(text);
+  if (known !== undefined) return known;
+  if (quoted.size >= maxQuoted) quoted.clear();
+  const line = jsonLine(text);
+  quoted.set(text, line);
+  return line;
 }
 
 function whoOf({ kind, id }: AuditEvent['who']): AuditEvent['who'] {

@@ -3,6 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Engine } from '../../src/engine/engine.js';
@@ -17,8 +18,8 @@ import { encodePftabled, pftabledKey } from '../../src/wire/pftabled.js';
 import { type Bench, type BenchRow, median, timed } from './bench.js';
 import { inWorld } from './world.js';
 
-const updates = 40_000;
-const atATime = 256;
+const updates = 60_000;
+const waiting = 4_096;
 const rounds = 5;
 const restored = 100_000;
 const held = 500_000;
@@ -54,13 +55,16 @@ async function inStore<T>(work: (kept: Kept) => Promise<T>): Promise<T> {
   }
 }
 
-/** Adds entries one a request, so many requests under way; answers how many a second. */
-async function singleUpdates({ tables }: Engine): Promise<number> {
+/** Adds entries, so many a request and so many requests under way; answers how many entries a second. */
+async function requests({ tables }: Engine, entries: number, underWay: number): Promise<number> {
   let next = 0;
   const runner = async () => {
-    while (next < updates) await tables.add('listed', [entryOf(next++)], source);
+    while (next < updates) {
+      const request = Array.from({ length: entries }, () => entryOf(next++));
+      await tables.add('listed', request, source);
+    }
   };
-  const ms = await timed(() => Promise.all(Array.from({ length: atATime }, runner)));
+  const ms = await timed(() => Promise.all(Array.from({ length: underWay }, runner)));
   return (updates / ms) * 1000;
 }
 
@@ -76,10 +80,11 @@ async function signedUpdates({ tables }: Engine, window: ReplayWindow): Promise<
     encodePftabled({ version: 2, command: 1, mask: 32, address: first + n, table: 'listed', timestamp }, key),
   );
   const ms = await timed(async () => {
-    for (let n = 0; n < updates; ) {
-      for (const end = Math.min(updates, n + atATime); n < end; n++) receiver.receive(datagrams[n]!, '192.0.2.1');
-      await receiver.settled();
+    const done = () => [...receiver.counts.values()].reduce((sum, count) => sum + count, 0);
+    for (let n = 0; n < updates; await setImmediate()) {
+      for (const end = Math.min(updates, done() + waiting); n < end; n++) receiver.receive(datagrams[n]!, '192.0.2.1');
     }
+    await receiver.settled();
   });
   const added = receiver.counts.get('added');
   if (added !== updates) throw new Error(`${added} of ${updates} datagrams were applied`);
@@ -185,7 +190,7 @@ export const storeBench: Bench = {
   async *run() {
     yield await memory();
     yield await restart();
-    yield await throughput(`one entry a request, ${atATime} under way`, (engine) => singleUpdates(engine));
+    yield await throughput('requests of 25 entries, 64 under way', (engine) => requests(engine, 25, 64));
     yield await throughput('signed datagrams, taken once and applied', (engine, store) =>
       signedUpdates(engine, store?.replayWindow('pftabled') ?? new MemoryReplayWindow(() => Date.now())),
     );
