@@ -17,6 +17,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'print what a policy compiles to, as nft text',
     load: async () => (await import('./compile.js')).compile,
   },
+  watch: {
+    topic: 'Policy',
+    summary: 'show what becomes of the packets of an address, as they come',
+    load: async () => (await import('./watch.js')).watch,
+  },
   test: {
     topic: 'Policy',
     summary: 'test policies: packets through the real kernel, and what must become of them',

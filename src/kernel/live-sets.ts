@@ -11,6 +11,7 @@ import { NFPROTO } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
 import { readElements, type WireElement, writeElements } from '../wire/nftables-elements.js';
 import { OBJECT_TYPE, readObject, writeObjectRequest } from '../wire/nftables-objects.js';
+import { readRule, type WireRule, writeRulesRequest } from '../wire/nftables-rules.js';
 import { readTable, writeTablesRequest } from '../wire/nftables-tables.js';
 import { elementState } from './element-list.js';
 import { KernelRefusal } from './exchange.js';
@@ -27,6 +28,8 @@ export interface LiveSets {
   object(object: ManifestObject): ObjectState | undefined;
   /** All tables of the namespace, others' included. */
   tables(): readonly { readonly family: TableFamily; readonly name: string }[];
+  /** Rules of all tables, chain by chain in their order. */
+  rules(): readonly WireRule[];
   close(): void;
 }
 
@@ -70,21 +73,29 @@ class SocketLiveSets implements LiveSets {
   }
 
   tables(): { family: TableFamily; name: string }[] {
-    const seq = this.#next();
-    const writer = new MessageWriter(64);
-    writeTablesRequest(writer, seq);
-    const messages: NetlinkMessage[] = [];
-    for (const datagram of dumpNow(this.socket, writer.finish(), DUMP_BOUNDS, this.#buffer)) {
-      messages.push(...dumpEntries(Buffer.from(datagram), seq));
-    }
-    return messages.map(({ body }) => {
+    return this.#dump(writeTablesRequest).map(({ body }) => {
       const { family, name } = readTable(body);
       return { family: familyName(family), name };
     });
   }
 
+  rules(): WireRule[] {
+    return this.#dump(writeRulesRequest).map(({ body }) => readRule(body));
+  }
+
   close(): void {
     this.socket.close();
+  }
+
+  #dump(write: (writer: MessageWriter, seq: number) => void): NetlinkMessage[] {
+    const seq = this.#next();
+    const writer = new MessageWriter(64);
+    write(writer, seq);
+    const messages: NetlinkMessage[] = [];
+    for (const datagram of dumpNow(this.socket, writer.finish(), DUMP_BOUNDS, this.#buffer)) {
+      messages.push(...dumpEntries(Buffer.from(datagram), seq));
+    }
+    return messages;
   }
 
   #element({ table, name }: ManifestSet, element: WireElement): WireElement | undefined {

@@ -19,29 +19,28 @@ export function packetBetween(protocol: number, tuple: FlowTuple): Packet {
 
 /** Each pair of ends that the trace shows once, also those of answers that the host gave. */
 export function packetsSeen({ trace }: RawRun, { protocol }: Packet): Packet[] {
-  const seen = new Map<string, Packet>();
+  const seen = new Map<string, Packet | undefined>();
   for (const { network, transport } of readTrace(Buffer.from(trace))) {
     if (network === undefined) continue;
     const key = Buffer.concat([network, transport?.subarray(0, 4) ?? new Uint8Array(0)]).toString('hex');
-    const packet = seen.has(key) ? undefined : headersPacket(network, transport, protocol);
-    if (packet !== undefined) seen.set(key, packet);
+    if (!seen.has(key)) seen.set(key, packetOfHeaders(network, transport));
   }
-  return [...seen.values()];
+  // Not an ICMP error about it.
+  return [...seen.values()].filter((packet) => packet?.protocol === protocol) as Packet[];
 }
 
-/** Undefined for a header of another protocol: an ICMP error, for one. */
-function headersPacket(
+/** What the headers that a trace carries say; undefined when they are cut. */
+export function packetOfHeaders(
   network: NonNullable<TraceEvent['network']>,
   transport: TraceEvent['transport'],
-  protocol: number,
 ): Packet | undefined {
   const v4 = (network[0] ?? 0) >> 4 === 4;
-  if (network.length < (v4 ? 20 : 40) || network[v4 ? 9 : 6] !== protocol) return undefined;
+  if (network.length < (v4 ? 20 : 40)) return undefined;
   const ends = v4 ? network.subarray(12, 20) : network.subarray(8, 40);
   const half = ends.length / 2;
   const port = (at: number): number =>
     transport === undefined || transport.length < at + 2 ? 0 : ((transport[at] ?? 0) << 8) | (transport[at + 1] ?? 0);
-  return packetBetween(protocol, {
+  return packetBetween(network[v4 ? 9 : 6]!, {
     source: addressFromBytes(ends.subarray(0, half)),
     destination: addressFromBytes(ends.subarray(half)),
     sourcePort: port(0),

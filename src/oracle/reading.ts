@@ -126,10 +126,16 @@ function isOf({ network, transport }: TraceEvent, packet: Packet): boolean {
 const isAddress = (bytes: Buffer, { family, value }: Packet['source']): boolean =>
   bytes.length === (family === 4 ? 4 : 16) && BigInt(`0x${bytes.toString('hex')}`) === value;
 
-function stepsOf(events: readonly TraceEvent[], { handles }: Setting): Step[] {
+/** @param hookOf where a chain is, if it says so; others are where the one before was. */
+export function stepsOf(
+  events: readonly TraceEvent[],
+  { handles }: Pick<Setting, 'handles'>,
+  hookOf: (event: TraceEvent) => Hook | undefined = ({ table, chain }) =>
+    table === PROBE_TABLE ? probeOf(chain)?.hook : undefined,
+): Step[] {
   let hook: Hook = 'prerouting';
   return events.map((event) => {
-    if (event.table === PROBE_TABLE) hook = probeOf(event.chain)?.hook ?? hook;
+    hook = hookOf(event) ?? hook;
     const { family, table, chain, kind, verdict, target, handle } = event;
     const known = handle === undefined ? undefined : handles.get(handleKey(family, table, handle));
     return {
@@ -141,19 +147,22 @@ function stepsOf(events: readonly TraceEvent[], { handles }: Setting): Step[] {
   });
 }
 
-function stateOf(events: readonly TraceEvent[], { tracks }: Setting): State {
+/** @param isAfterTracking tells events that come when connection tracking has looked at the packet. */
+export function stateOf(
+  events: readonly TraceEvent[],
+  { tracks }: Pick<Setting, 'tracks'>,
+  isAfterTracking: (event: TraceEvent) => boolean = ({ table, chain }) =>
+    table === PROBE_TABLE && isBehindTracking(chain),
+): State {
   const bits = events.findLast(({ ctState }) => ctState !== undefined)?.ctState;
-  if (bits === undefined) {
-    const tracked = events.some(({ table, chain }) => table === PROBE_TABLE && isAfterTracking(chain));
-    return tracks && tracked ? 'invalid' : 'none';
-  }
+  if (bits === undefined) return tracks && events.some(isAfterTracking) ? 'invalid' : 'none';
   if ((bits & CT_STATE.UNTRACKED) !== 0) return 'untracked';
   if ((bits & CT_STATE.ESTABLISHED) !== 0) return 'established';
   if ((bits & CT_STATE.RELATED) !== 0) return 'related';
   return (bits & CT_STATE.NEW) !== 0 ? 'new' : 'invalid';
 }
 
-const isAfterTracking = (chain: string): boolean => !/^(?:ingress|egress)_|^(?:prerouting|output)_first$/.test(chain);
+const isBehindTracking = (chain: string): boolean => !/^(?:ingress|egress)_|^(?:prerouting|output)_first$/.test(chain);
 
 function exitsOf(run: RawRun, packet: Packet | undefined, { ethernet }: Setting): Exit[] {
   return run.frames.flatMap(({ device, bytes }) => {
@@ -175,7 +184,7 @@ function conclude(
   out: readonly Exit[],
   setting: Setting,
 ): Conclusion {
-  const end = steps.findLast(({ verdict }) => verdict === 'drop' || verdict === 'stolen' || verdict === 'queue');
+  const end = steps.findLast(isEnd);
   const last = steps.at(-1)!;
   const { hook } = last;
   if (end !== undefined) return { ...ended(end, out, setting), hook: end.hook };
@@ -190,6 +199,16 @@ function conclude(
   const incomplete = 'the trace ends before the packet does';
   return { verdict: 'incomplete', stop: { by: 'nothing' }, hook, incomplete };
 }
+
+/** What rules made of a packet on a live host, where no probe tells that it got through. */
+export function settled(steps: readonly Step[], setting: Setting): Pick<Outcome, 'verdict' | 'stop'> {
+  const end = steps.findLast(isEnd);
+  if (end === undefined) return { verdict: 'accept', stop: letThrough(steps, setting) };
+  const { verdict, stop } = ended(end, [], setting);
+  return { verdict, stop };
+}
+
+const isEnd = ({ verdict }: Step): boolean => verdict === 'drop' || verdict === 'stolen' || verdict === 'queue';
 
 function ended(
   end: Step,

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { execa, type ResultPromise } from 'execa';
 import { type Namespace, namespace, type Scope, until } from './namespace.js';
 
-const program = fileURLToPath(new URL('../../src/cli/postern.cjs', import.meta.url));
+export const program = fileURLToPath(new URL('../../src/cli/postern.cjs', import.meta.url));
 
 /** On a machine that is busy with other tests. */
 const longestStartMs = 60_000;
