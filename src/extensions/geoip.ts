@@ -4,12 +4,13 @@
  * change. Nothing of the other countries is loaded.
  */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { Family } from '../net/address.js';
 import { match, setRef } from '../nft/build.js';
 import type { Statement } from '../nft/model.js';
 import type { Choice } from '../policy/ast.js';
 import { path } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Misread } from '../policy/scope.js';
 import { ChoiceOf, type Format, Value } from '../policy/types.js';
 import { addressOf } from './address-field.js';

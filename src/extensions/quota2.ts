@@ -4,12 +4,13 @@
  * raise and use up, and how long a packet may be that a rule only looks at.
  */
 
-import { type Static, Type } from 'typebox';
+import type { Static } from 'typebox';
 import { addTo, counter, limit, match, meta, quota, setRef } from '../nft/build.js';
 import type { Element } from '../nft/model.js';
 import type { Policy } from '../policy/ast.js';
 import { entryOf } from '../policy/formats/names.js';
 import { byteSize } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
 import { type Extension, matchWord, sectionWord } from './extension.js';
 import { always, holds, type MatchFragment } from './fragment.js';
