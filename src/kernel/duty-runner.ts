@@ -4,14 +4,13 @@ import type { LoggedPacket } from '../wire/nflog.js';
 import type { DutyOutput, DutySpec, PacketDuty } from './packet-duty.js';
 import { MAX_REPLY_BYTES } from './packet-duty.js';
 import { COUNTERS, type CounterName } from './packet-messages.js';
-import type { SendMark } from './raw-sender.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** What a duty's replies go to: RawSender. */
 export interface ReplySender {
   slot(family: 4 | 6, bytes: number): Buffer;
-  mark(): SendMark;
-  cut(mark: SendMark): void;
+  queued(family: 4 | 6): number;
+  cut(family: 4 | 6, count: number): void;
 }
 
 /** Packets of a group share datagrams above the first rate, and stop to below the second. */
@@ -55,12 +54,24 @@ export class DutyRunner implements DutyOutput {
     this.#add('packets', 1);
     this.#add('bytes', packet.payloadBytes);
     this.#countLoss(packet.sequence);
-    this.#guarded(() => this.duty.packet(packet, this, nowMs));
+    const four = this.sender.queued(4);
+    const six = this.sender.queued(6);
+    try {
+      this.duty.packet(packet, this, nowMs);
+    } catch {
+      this.#failed(four, six);
+    }
   }
 
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
-    if (this.duty.tick !== undefined) this.#guarded(() => this.duty.tick?.(nowMs, this));
+    const four = this.sender.queued(4);
+    const six = this.sender.queued(6);
+    try {
+      this.duty.tick?.(nowMs, this);
+    } catch {
+      this.#failed(four, six);
+    }
   }
 
   reply(family: 4 | 6, bytes: number): Buffer | undefined {
@@ -113,14 +124,10 @@ export class DutyRunner implements DutyOutput {
   }
 
   /** A duty that fails on a packet has not answered it; the next packet is another chance. */
-  #guarded(run: () => void): void {
-    const mark = this.sender.mark();
-    try {
-      run();
-    } catch {
-      this.sender.cut(mark);
-      this.#add('failures', 1);
-    }
+  #failed(four: number, six: number): void {
+    this.sender.cut(4, four);
+    this.sender.cut(6, six);
+    this.#add('failures', 1);
   }
 
   #countLoss(sequence: number): void {

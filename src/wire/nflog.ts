@@ -105,24 +105,36 @@ export class LoggedPacket {
   outDevice = 0;
   /** Counts the group's packets; a gap is a loss. */
   sequence = 0;
-  #data: Buffer = Buffer.alloc(0);
-  #payloadFrom = 0;
-  #payloadTo = 0;
+  /** The datagram that the packet lies in, from `payloadFrom` to `payloadTo`: what is read for every packet is read there. */
+  data: Buffer = Buffer.alloc(0);
+  payloadFrom = 0;
+  payloadTo = 0;
   #prefixFrom = 0;
   #prefixTo = 0;
+  /** The prefix of a packet before: mostly it is this one's, too. */
+  #knownPrefix = '';
 
   /** The packet from its IP header on, as far as it was copied. */
   get payload(): Buffer {
-    return this.#data.subarray(this.#payloadFrom, this.#payloadTo);
+    return this.data.subarray(this.payloadFrom, this.payloadTo);
   }
 
   /** Text that the rule gave. */
   get prefix(): string {
-    return this.#data.toString('latin1', this.#prefixFrom, this.#prefixTo);
+    if (!this.#isKnown()) this.#knownPrefix = this.data.toString('latin1', this.#prefixFrom, this.#prefixTo);
+    return this.#knownPrefix;
   }
 
   get payloadBytes(): number {
-    return this.#payloadTo - this.#payloadFrom;
+    return this.payloadTo - this.payloadFrom;
+  }
+
+  #isKnown(): boolean {
+    const from = this.#prefixFrom;
+    const { length } = this.#knownPrefix;
+    if (this.#prefixTo - from !== length) return false;
+    for (let at = 0; at < length; at++) if (this.data[from + at] !== this.#knownPrefix.charCodeAt(at)) return false;
+    return true;
   }
 
   /**
@@ -133,10 +145,10 @@ export class LoggedPacket {
     if (data.readUInt16LE(at + 4) !== PACKET) return false;
     const from = at + HEADER_BYTES + NFGENMSG_BYTES;
     if (end < from) throw malformed('cut netfilter header', at);
-    this.#data = data;
+    this.data = data;
     this.group = data.readUInt16BE(from - 2);
     this.hook = this.mark = this.inDevice = this.outDevice = this.sequence = 0;
-    this.#payloadFrom = this.#payloadTo = this.#prefixFrom = this.#prefixTo = 0;
+    this.payloadFrom = this.payloadTo = this.#prefixFrom = this.#prefixTo = 0;
     for (let next = from, stop = 0; next < end; next = align(stop)) {
       stop = attributeEnd(data, next, end);
       this.#take(attributeType(data, next), next + ATTRIBUTE_HEADER_BYTES, stop);
@@ -148,7 +160,7 @@ export class LoggedPacket {
     switch (type) {
       case ATTR.HEADER:
         if (to - from < 3) throw malformed('cut packet header', from);
-        this.hook = this.#data[from + 2] as number;
+        this.hook = this.data[from + 2] as number;
         break;
       case ATTR.MARK:
         this.mark = this.#u32(from, to);
@@ -160,13 +172,13 @@ export class LoggedPacket {
         this.outDevice = this.#u32(from, to);
         break;
       case ATTR.PAYLOAD:
-        this.#payloadFrom = from;
-        this.#payloadTo = to;
+        this.payloadFrom = from;
+        this.payloadTo = to;
         break;
       case ATTR.PREFIX:
         this.#prefixFrom = from;
         // Without its NUL.
-        this.#prefixTo = to > from && this.#data[to - 1] === 0 ? to - 1 : to;
+        this.#prefixTo = to > from && this.data[to - 1] === 0 ? to - 1 : to;
         break;
       case ATTR.SEQUENCE:
         this.sequence = this.#u32(from, to);
@@ -176,7 +188,7 @@ export class LoggedPacket {
 
   #u32(from: number, to: number): number {
     if (to - from !== 4) throw malformed(`32-bit number of ${to - from} bytes`, from);
-    return this.#data.readUInt32BE(from);
+    return this.data.readUInt32BE(from);
   }
 }
 

@@ -65,7 +65,8 @@ function responded(prefix: string, copy: Uint8Array): Buffer[] {
   if (mode === undefined) throw new Error(`no rule of a trap logs "${prefix}"`);
   let packet: Buffer | undefined;
   const draw = Math.floor(Math.random() * 2 ** 32);
-  answerSegment(Buffer.from(copy), mode, draw, (_, bytes) => (packet = Buffer.alloc(bytes, 0xee)));
+  const copied = { data: copy, payloadFrom: 0, payloadTo: copy.length };
+  answerSegment(copied, mode, draw, (_, bytes) => (packet = Buffer.alloc(bytes, 0xee)));
   if (packet === undefined) return [];
   if (packet[0]! >> 4 === 4) packet.writeUInt16BE(checksum(packet.subarray(0, 20)), 10);
   return [packet];

@@ -17,17 +17,33 @@ const tcp = 6;
 const tcpBytes = 20;
 const dontFragment = 0x4000;
 
-/** Where the headers of a segment are. */
-interface Place {
-  readonly family: 4 | 6;
-  /** Where TCP begins. */
-  readonly tcpAt: number;
-  /** Bytes of TCP header and data. */
-  readonly segmentBytes: number;
+/** A packet as it was copied: it lies in `data` from `payloadFrom` to `payloadTo`. */
+export interface CopiedPacket {
+  readonly data: Uint8Array;
+  readonly payloadFrom: number;
+  readonly payloadTo: number;
 }
 
 /** Gives a buffer of at least so many bytes for a packet, or undefined when none may be sent. */
-export type Allocate = (family: 4 | 6, bytes: number) => Buffer | undefined;
+export type Allocate = (family: 4 | 6, bytes: number) => Uint8Array | undefined;
+
+// Byte by byte: methods of Buffer cost more than all the rest, for some 100,000 packets a second.
+const u16 = (data: Uint8Array, at: number): number => (data[at]! << 8) | data[at + 1]!;
+const u32 = (data: Uint8Array, at: number): number => ((u16(data, at) << 16) | u16(data, at + 2)) >>> 0;
+
+function put16(data: Uint8Array, at: number, value: number): void {
+  data[at] = value >>> 8;
+  data[at + 1] = value;
+}
+
+function put32(data: Uint8Array, at: number, value: number): void {
+  put16(data, at, value >>> 16);
+  put16(data, at + 2, value);
+}
+
+function copyBytes(to: Uint8Array, at: number, from: Uint8Array, first: number, bytes: number): void {
+  for (let index = 0; index < bytes; index++) to[at + index] = from[first + index]!;
+}
 
 /**
  * Writes the answer to a packet of which at least the headers are there. The checksum of an IPv4 header is left to the
@@ -35,92 +51,87 @@ export type Allocate = (family: 4 | 6, bytes: number) => Buffer | undefined;
  * @param draw a uniformly random unsigned 32-bit number; only honeypot mode uses it.
  * @returns whether there is an answer.
  */
-export function answerSegment(copy: Buffer, mode: ResponderMode, draw: number, allocate: Allocate): boolean {
-  const place = placeOf(copy, mode);
-  if (place === undefined || copy.length < place.tcpAt + tcpBytes) return false;
-  const { family, tcpAt, segmentBytes } = place;
-  const headerBytes = (copy[tcpAt + 12]! >> 4) * 4;
+export function answerSegment(copy: CopiedPacket, mode: ResponderMode, draw: number, allocate: Allocate): boolean {
+  const { data, payloadFrom: at, payloadTo: end } = copy;
+  const version = end - at < 20 ? 0 : data[at]! >> 4;
+  const tcpAt = version === 4 ? tcpInIpv4(data, at, mode) : version === 6 ? tcpInIpv6(data, at, end) : 0;
+  if (tcpAt === 0 || end - tcpAt < tcpBytes) return false;
+  const segmentBytes = version === 4 ? u16(data, at + 2) - (tcpAt - at) : u16(data, at + 4);
+  const headerBytes = (data[tcpAt + 12]! >> 4) * 4;
   if (headerBytes < tcpBytes || headerBytes > segmentBytes) return false;
   const segment = {
-    flags: copy[tcpAt + 13]!,
-    seq: copy.readUInt32BE(tcpAt + 4),
-    ack: copy.readUInt32BE(tcpAt + 8),
-    window: copy.readUInt16BE(tcpAt + 14),
+    flags: data[tcpAt + 13]!,
+    seq: u32(data, tcpAt + 4),
+    ack: u32(data, tcpAt + 8),
+    window: u16(data, tcpAt + 14),
     payloadLength: mode === 'honeypot' ? segmentBytes - tcpBytes : segmentBytes - headerBytes,
   };
   const fields = responderReply(mode, segment, draw);
   if (fields === undefined) return false;
-  const ipBytes = family === 4 ? 20 : 40;
-  const packet = allocate(family, ipBytes + tcpBytes);
+  const ipBytes = version === 4 ? 20 : 40;
+  const packet = allocate(version === 4 ? 4 : 6, ipBytes + tcpBytes);
   if (packet === undefined) return false;
-  if (family === 4) writeIpv4(packet, copy, mode);
-  else writeIpv6(packet, copy, mode);
-  writeTcp(packet, ipBytes, copy, tcpAt, fields);
+  if (version === 4) writeIpv4(packet, data, at, mode);
+  else writeIpv6(packet, data, at, mode);
+  writeTcp(packet, ipBytes, data, tcpAt, fields);
   return true;
 }
 
-function placeOf(copy: Buffer, mode: ResponderMode): Place | undefined {
-  const version = copy.length < 20 ? 0 : copy[0]! >> 4;
-  if (version === 4) return placeInIpv4(copy, mode);
-  return version === 6 && copy.length >= 40 ? placeInIpv6(copy) : undefined;
-}
-
-function placeInIpv4(copy: Buffer, mode: ResponderMode): Place | undefined {
-  const tcpAt = (copy[0]! & 0x0f) * 4;
-  const hasOptions = tcpAt !== 20;
+/** Where TCP begins; 0 for what isn't answered. */
+function tcpInIpv4(data: Uint8Array, at: number, mode: ResponderMode): number {
+  const ipBytes = (data[at]! & 0x0f) * 4;
   // TARPIT never answered packets with options; DELUDE does.
-  if (copy[9] !== tcp || tcpAt < 20 || (hasOptions && mode !== 'delude')) return undefined;
-  const isFragment = (copy.readUInt16BE(6) & 0x3fff) !== 0;
-  if (isFragment || copy[16]! >= 224 || copy[12]! >= 224) return undefined;
-  return { family: 4, tcpAt, segmentBytes: copy.readUInt16BE(2) - tcpAt };
+  if (data[at + 9] !== tcp || ipBytes < 20 || (ipBytes !== 20 && mode !== 'delude')) return 0;
+  const isFragment = (u16(data, at + 6) & 0x3fff) !== 0;
+  return isFragment || data[at + 16]! >= 224 || data[at + 12]! >= 224 ? 0 : at + ipBytes;
 }
 
-function placeInIpv6(copy: Buffer): Place | undefined {
-  if (copy[6] !== tcp || copy[8] === 0xff || copy[24] === 0xff) return undefined;
-  return { family: 6, tcpAt: 40, segmentBytes: copy.readUInt16BE(4) };
+function tcpInIpv6(data: Uint8Array, at: number, end: number): number {
+  const isOneToOne = data[at + 8] !== 0xff && data[at + 24] !== 0xff;
+  return end - at >= 40 && data[at + 6] === tcp && isOneToOne ? at + 40 : 0;
 }
 
 const hopsOf = (mode: ResponderMode): number => (mode === 'honeypot' ? 128 : 64);
 
-function writeIpv4(packet: Buffer, copy: Buffer, mode: ResponderMode): void {
+function writeIpv4(packet: Uint8Array, data: Uint8Array, at: number, mode: ResponderMode): void {
   packet[0] = 0x45;
-  packet[1] = mode === 'delude' ? 0 : copy[1]!;
-  packet.writeUInt16BE(20 + tcpBytes, 2);
-  packet.writeUInt16BE(mode === 'honeypot' ? negatedId(copy) : 0, 4);
-  packet.writeUInt16BE(dontFragment, 6);
+  packet[1] = mode === 'delude' ? 0 : data[at + 1]!;
+  put16(packet, 2, 20 + tcpBytes);
+  put16(packet, 4, mode === 'honeypot' ? negatedId(data, at) : 0);
+  put16(packet, 6, dontFragment);
   packet[8] = hopsOf(mode);
   packet[9] = tcp;
-  packet.writeUInt16BE(0, 10);
-  copy.copy(packet, 12, 16, 20);
-  copy.copy(packet, 16, 12, 16);
+  put16(packet, 10, 0);
+  copyBytes(packet, 12, data, at + 16, 4);
+  copyBytes(packet, 16, data, at + 12, 4);
 }
 
 /** The original negates the id as it lies in memory of a little-endian host. */
-function negatedId(copy: Buffer): number {
-  const negated = -copy.readUInt16LE(4) & 0xffff;
+function negatedId(data: Uint8Array, at: number): number {
+  const negated = -((data[at + 5]! << 8) | data[at + 4]!) & 0xffff;
   return ((negated & 0xff) << 8) | (negated >> 8);
 }
 
-function writeIpv6(packet: Buffer, copy: Buffer, mode: ResponderMode): void {
-  const trafficClass = mode === 'delude' ? 0 : copy.readUInt32BE(0) & 0x0ff00000;
-  packet.writeUInt32BE((0x60000000 | trafficClass) >>> 0, 0);
-  packet.writeUInt16BE(tcpBytes, 4);
+function writeIpv6(packet: Uint8Array, data: Uint8Array, at: number, mode: ResponderMode): void {
+  const trafficClass = mode === 'delude' ? 0 : u32(data, at) & 0x0ff00000;
+  put32(packet, 0, 0x60000000 | trafficClass);
+  put16(packet, 4, tcpBytes);
   packet[6] = tcp;
   packet[7] = hopsOf(mode);
-  copy.copy(packet, 8, 24, 40);
-  copy.copy(packet, 24, 8, 24);
+  copyBytes(packet, 8, data, at + 24, 16);
+  copyBytes(packet, 24, data, at + 8, 16);
 }
 
-function writeTcp(packet: Buffer, at: number, copy: Buffer, tcpAt: number, fields: TcpFields): void {
-  copy.copy(packet, at, tcpAt + 2, tcpAt + 4);
-  copy.copy(packet, at + 2, tcpAt, tcpAt + 2);
-  packet.writeUInt32BE(fields.seq, at + 4);
-  packet.writeUInt32BE(fields.ack, at + 8);
+function writeTcp(packet: Uint8Array, at: number, data: Uint8Array, tcpAt: number, fields: TcpFields): void {
+  copyBytes(packet, at, data, tcpAt + 2, 2);
+  copyBytes(packet, at + 2, data, tcpAt, 2);
+  put32(packet, at + 4, fields.seq);
+  put32(packet, at + 8, fields.ack);
   packet[at + 12] = (tcpBytes / 4) << 4;
   packet[at + 13] = fields.flags;
-  packet.writeUInt16BE(fields.window, at + 14);
-  packet.writeUInt32BE(0, at + 16);
+  put16(packet, at + 14, fields.window);
+  put32(packet, at + 16, 0);
   const addressesAt = at === 20 ? 12 : 8;
-  const pseudo = sumWords(packet, addressesAt, at, tcp + tcpBytes);
-  packet.writeUInt16BE(checksumOf(sumWords(packet, at, at + tcpBytes, pseudo)), at + 16);
+  const sum = sumWords(packet, addressesAt, at + tcpBytes, tcp + tcpBytes);
+  put16(packet, at + 16, checksumOf(sum));
 }

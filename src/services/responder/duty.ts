@@ -11,10 +11,11 @@ export const createDuty: CreateDuty = () => {
   let output: DutyOutput | undefined;
   const allocate = (family: 4 | 6, bytes: number): Buffer | undefined => output?.reply(family, bytes);
   return {
-    packet({ prefix, payload }, out) {
+    packet(packet, out) {
+      const { prefix } = packet;
       if (!isMode(prefix)) return;
       output = out;
-      answerSegment(payload, prefix, Math.floor(Math.random() * 0x1_0000_0000), allocate);
+      answerSegment(packet, prefix, Math.floor(Math.random() * 0x1_0000_0000), allocate);
     },
   };
 };
