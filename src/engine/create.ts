@@ -8,6 +8,7 @@ import type { Prefix } from '../net/address.js';
 import { formatPrefix } from '../net/prefix.js';
 import { type Audit, type Committer, storeAndKernel } from '../store/committer.js';
 import type { Draft, Store } from '../store/store.js';
+import type { FlowMark } from '../wire/conntrack-flows.js';
 import { adopt } from './adopt.js';
 import { type Clock, systemClock } from './clock.js';
 import { Countries, type CountrySource } from './countries.js';
@@ -227,6 +228,10 @@ class KernelEngine implements Engine {
     this.knocks.stop();
     await this.#doubts.stop();
     await this.#gate.close(async () => {});
+  }
+
+  markConnection(connection: FlowMark): Promise<void> {
+    return this.options.kernel.markConnection(connection);
   }
 
   async metrics(): Promise<EngineMetrics> {

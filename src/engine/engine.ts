@@ -4,6 +4,7 @@
  */
 
 import type { EventEmitter } from 'node:events';
+import type { Kernel } from '../kernel/kernel.js';
 import type { Family } from '../net/address.js';
 import type { Accounts } from './accounts.js';
 import type { ConditionEvent, Conditions } from './conditions.js';
@@ -97,6 +98,8 @@ export interface Engine {
   readonly quotas: Quotas;
   readonly policy: PolicyControl;
   readonly events: EventEmitter<EngineEvents>;
+  /** Sets bits of a connection's mark. @throws PosternError `not-found` when there is no such connection (any more). */
+  markConnection: Kernel['markConnection'];
   metrics(): Promise<EngineMetrics>;
   /** Brings tables to what the store says, after records came into it from elsewhere. Nothing without a store. */
   takeFromStore(): Promise<ChangeCount>;

@@ -18,7 +18,7 @@ export const originals: readonly Original[] = [
   ...['ACCOUNT', 'CHAOS', 'CHECKSUM', 'DELUDE', 'DHCPMAC', 'ECHO', 'IPMARK', 'LOGMARK'].map(target),
   ...['RAWDNAT', 'RAWSNAT', 'STEAL', 'SYSRQ', 'TARPIT', 'TEE'].map(target),
   ...['condition', 'dhcpmac', 'fuzzy', 'geoip'].map((name) => match(name)),
-  match('gradm', 'it asks the RBAC system of grsecurity, which no stock kernel has'),
+  match('gradm'),
   ...['iface', 'ipp2p', 'ipv4options', 'length2', 'lscan', 'pknock', 'psd', 'quota2'].map((name) => match(name)),
 ];
 

@@ -10,8 +10,10 @@ import { dhcpmac } from './dhcpmac.js';
 import { echo } from './echo.js';
 import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from './extension.js';
 import { geoip } from './geoip.js';
+import { gradm } from './gradm.js';
 import { iface } from './iface.js';
 import { ipmark } from './ipmark.js';
+import { ipp2p } from './ipp2p.js';
 import { ipv4options } from './ipv4options.js';
 import { length } from './length.js';
 import { logmark } from './logmark.js';
@@ -32,8 +34,10 @@ export const extensions: readonly Extension[] = [
   dhcpmac,
   echo,
   geoip,
+  gradm,
   iface,
   ipmark,
+  ipp2p,
   ipv4options,
   length,
   logmark,

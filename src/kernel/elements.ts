@@ -14,10 +14,11 @@ import type { ElementChange, ElementState, Kernel, SetIndex } from './kernel.js'
 import { type Nf, openNf, type RefusedChange } from './nf.js';
 import { type NetlinkFeatures, probeNetlink } from './probe-netlink.js';
 import { Silence } from './silence.js';
-import { killStates } from './states.js';
+import { killStates, markConnection } from './states.js';
 import { threadExchange } from './thread-exchange.js';
 
-export interface KernelElements extends Pick<Kernel, 'get' | 'dump' | 'object' | 'allow' | 'killStates' | 'close'> {
+export interface KernelElements
+  extends Pick<Kernel, 'get' | 'dump' | 'object' | 'allow' | 'killStates' | 'markConnection' | 'close'> {
   readonly features: NetlinkFeatures;
   readonly counts: CommitCounts;
   /** The sets of the manifest that are ipsets: to make, drop and replace. */
@@ -85,6 +86,7 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
     object: (object, how) => nf.object(object, how),
     allow: (object, limitBytes, how) => nf.allow(object, limitBytes, how),
     generation: () => nf.generation(),
+    markConnection: (connection) => markConnection(exchange, connection),
     killStates: (address: Address) => killStates(exchange, address, features.filterStates),
     async close() {
       await this.idle();

@@ -10,6 +10,7 @@ import { objectSpec } from '../nft/object-spec.js';
 import type { Presence } from '../nft/presence.js';
 import { tableName } from '../nft/render.js';
 import type { Contents } from '../nft/transaction.js';
+import type { FlowMark } from '../wire/conntrack-flows.js';
 import { NFPROTO } from '../wire/nfnetlink.js';
 import { type CommitCallOptions, groupCommit } from './commit.js';
 import type { Drift, DriftWatcher } from './drift.js';
@@ -48,6 +49,8 @@ export function fakeKernel({ now = Date.now }: FakeKernelOptions = {}): FakeKern
 export class FakeKernel implements Kernel {
   /** Addresses whose connections were killed. */
   readonly killed: Address[] = [];
+  /** Connections that were marked; there is every one that is asked for. */
+  readonly marked: FlowMark[] = [];
   /** Transactions of structure that changed something. */
   loads = 0;
   #manifest: Manifest | undefined;
@@ -141,6 +144,11 @@ export class FakeKernel implements Kernel {
     this.state.tables = tables;
     this.#manifest = plan.manifest;
     for (const [, changes] of fresh) this.#transact(changes);
+  }
+
+  async markConnection(connection: FlowMark): Promise<void> {
+    this.#begin();
+    this.marked.push(connection);
   }
 
   async adopt(manifest: Manifest): Promise<void> {

@@ -8,6 +8,7 @@ import type { Manifest, Plan } from '../compiler/plan.js';
 import type { Address } from '../net/address.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
+import type { FlowMark } from '../wire/conntrack-flows.js';
 import type { DriftWatcher } from './drift.js';
 
 /** Index of a set in the manifest; ipsets follow the sets of nf_tables. */
@@ -98,6 +99,8 @@ export interface Kernel {
 
   /** Deletes the conntrack entries of connections from (or to) an address; answers how many, where the kernel tells. */
   killStates(address: Address): Promise<void>;
+  /** Sets bits of a connection's mark. @throws PosternError `not-found` when there is no such connection (any more). */
+  markConnection(connection: FlowMark): Promise<void>;
   /**
    * Tells, until the answered function is called, of what others commit to the tables of the manifest that was loaded or
    * adopted. Expiring elements, and those that packets add, raise nothing.

@@ -8,6 +8,7 @@ import { type Presence, presenceOf } from '../nft/presence.js';
 import type { Listing } from '../nft/read.js';
 import { type Line, renderTable, tableName } from '../nft/render.js';
 import { type Contents, loadScript } from '../nft/transaction.js';
+import type { FlowMark } from '../wire/conntrack-flows.js';
 import { carriedElements, successions } from './carry.js';
 import type { CommitCallOptions } from './commit.js';
 import { type DriftWatcher, driftOf } from './drift.js';
@@ -184,6 +185,10 @@ export class RealKernel implements Kernel {
 
   killStates(address: Address): Promise<void> {
     return this.elements.killStates(address);
+  }
+
+  markConnection(connection: FlowMark): Promise<void> {
+    return this.elements.markConnection(connection);
   }
 
   watch(watcher: DriftWatcher): () => void {

@@ -1,5 +1,6 @@
 /** Killing connections: the conntrack entries of an address. */
 
+import { PosternError } from '../errors.js';
 import { type Address, addressBytes } from '../net/address.js';
 import {
   readState,
@@ -9,6 +10,7 @@ import {
   writeDeleteState,
   writeStatesRequest,
 } from '../wire/conntrack.js';
+import { type FlowMark, writeFlowMark } from '../wire/conntrack-flows.js';
 import { FLAG, MessageWriter } from '../wire/netlink.js';
 import { type Exchange, KernelRefusal } from './exchange.js';
 import { ERRNO } from './layouts.js';
@@ -28,6 +30,18 @@ export async function killStates(exchange: Exchange, address: Address, filter: b
     const writer = new MessageWriter(128);
     writeDeleteBySource(writer, 1, address, direction);
     await absentIsFine(exchange.request(writer.finish()));
+  }
+}
+
+/** @throws PosternError `not-found` when there is no such connection (any more). */
+export async function markConnection(exchange: Exchange, connection: FlowMark): Promise<void> {
+  const writer = new MessageWriter(256);
+  writeFlowMark(writer, 1, connection);
+  try {
+    await exchange.request(writer.finish());
+  } catch (error) {
+    if (!(error instanceof KernelRefusal) || error.errno !== ERRNO.ENOENT) throw error;
+    throw new PosternError('not-found', 'there is no such connection any more', { cause: error });
   }
 }
 

@@ -33,6 +33,7 @@ const ENTRY = {
   ID: 12,
   NAT_DST: 13,
   ZONE: 18,
+  MARK_MASK: 21,
 } as const;
 const TUPLE = { IP: 1, PROTO: 2 } as const;
 const IP = { V4_SOURCE: 1, V4_DESTINATION: 2, V6_SOURCE: 3, V6_DESTINATION: 4 } as const;
@@ -238,6 +239,26 @@ function readTuple(tuple: Buffer): FlowTuple {
     sourcePort: proto.get(PROTO.SOURCE_PORT)?.readUInt16BE(0) ?? 0,
     destinationPort: proto.get(PROTO.DESTINATION_PORT)?.readUInt16BE(0) ?? 0,
   };
+}
+
+/** Sets bits of the mark of the connection that a packet with this tuple belongs to; refused with ENOENT without one. */
+export function writeFlowMark(writer: MessageWriter, seq: number, { protocol, tuple, mark, mask }: FlowMark): void {
+  writer.begin(NEW, FLAG.REQUEST | FLAG.ACK, seq);
+  writeNfgenmsg(writer, tuple.source.family === 4 ? NFPROTO.ip : NFPROTO.ip6);
+  writeTuple(writer, ENTRY.TUPLE_ORIG, protocol, tuple);
+  writer.u32(ENTRY.MARK, mark);
+  writer.u32(ENTRY.MARK_MASK, mask);
+  writer.end();
+}
+
+/** Bits for the mark of a connection. */
+export interface FlowMark {
+  readonly protocol: number;
+  /** Of any of its packets. */
+  readonly tuple: FlowTuple;
+  readonly mark: number;
+  /** Bits that are changed. */
+  readonly mask: number;
 }
 
 /** Asks for the entry that a packet with this tuple belongs to, in either direction; refused with ENOENT without one. */

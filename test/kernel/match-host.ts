@@ -13,6 +13,7 @@ import { renderRuleset } from '../../src/nft/render.js';
 import { scratchHost } from '../../src/oracle/host.js';
 import { planContents } from '../../src/oracle/plan-contents.js';
 import { FLAG, MessageWriter } from '../../src/wire/netlink.js';
+import { type LogCopy, readLogCopies } from '../../src/wire/nflog.js';
 import { NFT } from '../../src/wire/nftables.js';
 import { OBJECT_TYPE, readObject, writeObjectRequest } from '../../src/wire/nftables-objects.js';
 import { encodePacket, type Packet } from '../../src/wire/packet.js';
@@ -28,8 +29,8 @@ export interface MatchHost {
   rules(chain: string, matches: readonly string[], options?: RuleOptions): Promise<Plan>;
   /** How many packets each rule has taken since it was asked last: this one alone, then. */
   hits(packet: Packet | Uint8Array, device?: string): Promise<number[]>;
-  /** Payloads of the NFLOG copies that the packet caused. */
-  copies(packet: Packet | Uint8Array): Promise<Uint8Array>;
+  /** The same, with the copies that the packet caused. */
+  seen(packet: Packet | Uint8Array): Promise<{ readonly hits: number[]; readonly copies: readonly LogCopy[] }>;
 }
 
 export interface RuleOptions {
@@ -72,7 +73,11 @@ export async function matchHost(scope: Scope): Promise<MatchHost> {
       const counters = await readCounters(scratch);
       return names.map((name) => counters.get(name) ?? 0);
     },
-    copies: async (packet) => (await inject(packet, 'wan')).copies,
+    async seen(packet) {
+      const { copies } = await inject(packet, 'wan');
+      const counters = await readCounters(scratch);
+      return { hits: names.map((name) => counters.get(name) ?? 0), copies: readLogCopies(Buffer.from(copies)) };
+    },
   };
 }
 

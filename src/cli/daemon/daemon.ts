@@ -10,6 +10,7 @@ import { PosternError } from '../../errors.js';
 import { enterNamespace } from '../../kernel/netns.js';
 import { packetCopies } from '../../kernel/packet-copies.js';
 import { openPackets } from '../../kernel/packets.js';
+import { ipp2p } from '../../services/ipp2p/service.js';
 import { knock } from '../../services/knock/service.js';
 import { logmark } from '../../services/logmark/service.js';
 import { pftabled } from '../../services/pftabled/service.js';
@@ -27,7 +28,7 @@ import { Services } from './services.js';
 import { lockState } from './state-folder.js';
 
 /** What a policy can ask the daemon for. A new service is one entry here. */
-const serviceKinds = [pftabled, knock, sysrq, responder, logmark] as readonly ServiceKind[];
+const serviceKinds = [pftabled, knock, sysrq, responder, logmark, ipp2p] as readonly ServiceKind[];
 
 export interface DaemonOptions {
   readonly policyFile: string;
