@@ -40,6 +40,12 @@ export interface PftabledEffects {
   readonly timeoutMs?: number;
 }
 
+/**
+ * Requests that are one change at most: one transaction. What takes several is taken back after a crash, which of requests
+ * that nobody repeats would leave nothing.
+ */
+const runBound = 1_000;
+
 interface Waiting {
   readonly request: PftabledRequest;
   readonly peer: string;
@@ -176,7 +182,7 @@ function runsOf(admitted: readonly Waiting[]): Run[] {
     const { command, table } = request;
     let run = runs.at(-1);
     const fits = run?.command === command && run.table === table && run.peer === peer && command !== 'flush';
-    if (run === undefined || !fits) {
+    if (run === undefined || !fits || run.prefixes.length >= runBound) {
       run = { command, table, peer, prefixes: [] };
       runs.push(run);
     }

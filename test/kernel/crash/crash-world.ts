@@ -89,7 +89,10 @@ export class CrashWorld {
       ended = true;
     });
     const isReady = async () => {
-      if (ended) throw new Error(`the daemon ended at its start:\n${(await daemon).stderr}`);
+      if (ended) {
+        const { exitCode, signal, stderr } = await daemon;
+        throw new Error(`the daemon ended at its start, status ${exitCode}, signal ${signal}:\n${stderr}`);
+      }
       return this.rest.send('GET', '/readyz').then(
         ({ status }) => status === 200,
         () => false,

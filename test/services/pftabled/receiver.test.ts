@@ -41,6 +41,19 @@ function world(effects: Partial<PftabledEffects> = {}, rules: Partial<PftabledRu
   return { clock, tables, receiver, lines, send, counts };
 }
 
+test('a long row is several changes, each small enough to be one transaction', async () => {
+  const { tables, send, receiver, counts } = world();
+  for (let address = 1; address <= 2_500; address++) send({ address });
+  await receiver.settled();
+  const sizes = tables.calls.map((call) => call.split(' ').length - 4);
+  assert.equal(
+    sizes.reduce((sum, size) => sum + size, 0),
+    2_500,
+  );
+  assert.ok(Math.max(...sizes) <= 1_000, String(sizes));
+  assert.deepEqual(counts(), { added: 2_500 });
+});
+
 test('requests change tables in their order, those of a row at once', async () => {
   const { tables, send, receiver, counts } = world();
   send({ address: 1 });
