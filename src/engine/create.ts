@@ -27,6 +27,7 @@ import { LiveConditions } from './live-conditions.js';
 import { LiveKnocks } from './live-knocks.js';
 import { LivePolicy, type LivePolicyOptions } from './live-policy.js';
 import { LiveQuotas } from './live-quotas.js';
+import { LiveScans } from './live-scans.js';
 import { LiveTables } from './live-tables.js';
 import { Loader, loadable } from './loader.js';
 import { Periodic } from './periodic.js';
@@ -73,6 +74,7 @@ class KernelEngine implements Engine {
   readonly accounts: LiveAccounts;
   readonly knocks: LiveKnocks;
   readonly conditions: LiveConditions;
+  readonly scans: LiveScans;
   readonly quotas: LiveQuotas;
   readonly policy: LivePolicy;
   readonly #clock: Clock;
@@ -130,6 +132,7 @@ class KernelEngine implements Engine {
     this.accounts = new LiveAccounts({ kernel, clock, gate, ...pick(options, 'seriesPerAccount') });
     this.knocks = new LiveKnocks({ kernel, committer: this.#committer, clock, gate, events, store });
     this.conditions = new LiveConditions({ kernel, committer: this.#committer, clock, gate, events, store });
+    this.scans = new LiveScans({ committer: this.#committer, gate, events });
     this.quotas = new LiveQuotas({
       kernel,
       committer: this.#committer,
@@ -339,6 +342,7 @@ class KernelEngine implements Engine {
     this.#countries.switch(plan);
     this.knocks.switch(plan);
     this.conditions.switch(plan.manifest);
+    this.scans.switch(plan);
     this.quotas.switch(plan.manifest);
     void this.knocks.restore().catch((error: unknown) => this.#trouble(error));
     void this.#interfaces.update();

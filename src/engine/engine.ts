@@ -11,6 +11,7 @@ import type { ConditionEvent, Conditions } from './conditions.js';
 import type { KnockEvent, Knocks } from './knocks.js';
 import type { PolicyControl, PolicyDiff } from './policy-control.js';
 import type { QuotaEvent, Quotas } from './quotas.js';
+import type { Scans } from './scans.js';
 import type { ChangeCount, Source, Tables } from './tables.js';
 
 /** What `events` emits: name to arguments. */
@@ -31,6 +32,8 @@ export interface EngineEvents {
   /** Somebody was let in by a knock, or is no longer. */
   knock: [KnockEvent];
   condition: [ConditionEvent];
+  /** A detector of scans has found a source. */
+  scan: [{ readonly detector: string; readonly address: string }];
   /** Somebody gave a quota another value; what packets take isn't told of. */
   quota: [QuotaEvent];
   /** At the start the kernel held entries that nobody knew of; `examples` are some of them. */
@@ -95,6 +98,7 @@ export interface Engine {
   readonly accounts: Accounts;
   readonly knocks: Knocks;
   readonly conditions: Conditions;
+  readonly scans: Scans;
   readonly quotas: Quotas;
   readonly policy: PolicyControl;
   readonly events: EventEmitter<EngineEvents>;

@@ -18,6 +18,7 @@ import { ipv4options } from './ipv4options.js';
 import { length } from './length.js';
 import { logmark } from './logmark.js';
 import { pknock } from './pknock.js';
+import { psd } from './psd.js';
 import { quota2 } from './quota2.js';
 import { rawdnat, rawsnat } from './raw-nat.js';
 import { steal } from './steal.js';
@@ -42,6 +43,7 @@ export const extensions: readonly Extension[] = [
   length,
   logmark,
   pknock,
+  psd,
   quota2,
   rawdnat,
   rawsnat,

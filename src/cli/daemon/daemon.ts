@@ -14,6 +14,7 @@ import { ipp2p } from '../../services/ipp2p/service.js';
 import { knock } from '../../services/knock/service.js';
 import { logmark } from '../../services/logmark/service.js';
 import { pftabled } from '../../services/pftabled/service.js';
+import { psd } from '../../services/psd/service.js';
 import { responder } from '../../services/responder/service.js';
 import type { Log, ServiceKind } from '../../services/service.js';
 import { sysrq } from '../../services/sysrq/service.js';
@@ -28,7 +29,7 @@ import { Services } from './services.js';
 import { lockState } from './state-folder.js';
 
 /** What a policy can ask the daemon for. A new service is one entry here. */
-const serviceKinds = [pftabled, knock, sysrq, responder, logmark, ipp2p] as readonly ServiceKind[];
+const serviceKinds = [pftabled, knock, sysrq, responder, logmark, ipp2p, psd] as readonly ServiceKind[];
 
 export interface DaemonOptions {
   readonly policyFile: string;

@@ -37,6 +37,15 @@ export function logEvents({ events }: Engine, log: Log, now: () => number): void
     log.info(`knock ${knock}: ${what} ${address}${where} by ${who}${when}`, facts);
   });
 
+  events.on('scan', ({ detector, address }) => {
+    const limit = limits.get(`scan ${detector}`) ?? new LineLimit(tableBurst, tableIntervalMs);
+    limits.set(`scan ${detector}`, limit);
+    const heldBack = limit.pass(now());
+    if (heldBack === undefined) return;
+    const others = heldBack === 0 ? '' : ` (and ${heldBack} others before)`;
+    log.info(`scan: ${address} probes ports${others}`, { detector, address });
+  });
+
   events.on('condition', ({ condition, on, source }) => {
     const state = on ? 'on' : 'off';
     log.info(`condition ${condition}: ${state}, by ${source.kind} ${source.id}`, {

@@ -1,0 +1,342 @@
+/**
+ * psd: who probes many ports in short time. In the kernel a set remembers the ports of a source, an element's limit its
+ * weight, one unit a line. The exact form gives each new port of a source to the scorer in the daemon, which does what the
+ * original does and puts sources that scan into a set.
+ */
+
+import type { Static } from 'typebox';
+import type { Family } from '../net/address.js';
+import {
+  addTo,
+  and,
+  concat,
+  deleteFrom,
+  goto,
+  jump,
+  limit,
+  log,
+  match,
+  meta,
+  payload,
+  returnVerdict,
+  setRef,
+  tcp,
+  th,
+  update,
+} from '../nft/build.js';
+import type { Expression, Statement } from '../nft/model.js';
+import { duration, timeout } from '../policy/formats/values.js';
+import { Type } from '../policy/schema-type.js';
+import { Value } from '../policy/types.js';
+import { addressOf } from './address-field.js';
+import { type Extension, matchWord } from './extension.js';
+import type { Line, MatchFragment } from './fragment.js';
+import type { IptablesOption } from './iptables.js';
+import { type PsdDuty, psdCopyBytes, psdDuty, psdFound, psdName, psdPrefix } from './psd-names.js';
+import { firstLimit } from './rate.js';
+import type { SetRequest, Site } from './site.js';
+import { hasReset } from './tcp-flags.js';
+
+const most = 10_000;
+const longestDelayMs = 100_000;
+const weight = (usual: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: most, default: usual, description });
+
+const schema = Type.Object({
+  weight_threshold: Type.Integer({
+    minimum: 1,
+    maximum: most,
+    default: 21,
+    description: 'The weight of its ports from which a source is scanning.',
+  }),
+  delay_threshold: Value(duration, {
+    default: '3s',
+    minimum: 1,
+    maximum: longestDelayMs,
+    description: 'The longest pause between two new ports of one scan.',
+  }),
+  lo_ports_weight: weight(3, 'What a port below 1024 weighs.'),
+  hi_ports_weight: weight(1, 'What any other port weighs.'),
+  exact: Type.Boolean({
+    default: false,
+    description: 'Let the daemon decide as the original does; it then matches from the next packet on.',
+  }),
+  hold: Value(timeout, { default: '1m', description: 'With `exact`: how long a source goes on matching.' }),
+  size: Type.Integer({
+    minimum: 16,
+    maximum: 1_048_576,
+    default: 65_536,
+    description: 'Most sources that are watched at a time, of each family.',
+  }),
+});
+type PsdSpec = Static<typeof schema>;
+
+export const psd: Extension = {
+  name: psdName,
+  summary: 'Finds sources that probe many ports in short time.',
+  matches: [
+    matchWord(
+      {
+        name: 'psd',
+        description: 'The packet is a probe of a source that scans ports.',
+        schema,
+        negatable: true,
+        places: ['prerouting', 'input', 'forward', 'output', 'postrouting'],
+      },
+      { compile: compilePsd },
+    ),
+  ],
+  iptables: [
+    {
+      kind: 'match',
+      module: 'psd',
+      options: {
+        'psd-weight-threshold': 1,
+        'psd-delay-threshold': 1,
+        'psd-lo-ports-weight': 1,
+        'psd-hi-ports-weight': 1,
+      },
+      read: (options) => ({ match: { psd: written(options) } }),
+    },
+  ],
+  parity: {
+    original: 'xt_psd',
+    runs: 'kernel and daemon',
+    standing: 'differs',
+    how: [
+      'weights are not cut to 8 bits, so that thresholds above 255 work',
+      'in the kernel a port is remembered for a minute or as long as a scan can take, not as long as the source goes on: whoever tries the same ports again after a pause is counted late',
+      'in the kernel any number of ports is remembered',
+      '65,536 sources instead of 256; rules with other numbers have a memory of their own',
+      '`exact` follows copies of the packets: a source matches from the packet after the one that gave it away, and for `hold`',
+    ],
+    checked:
+      'vectors and recorded sequences of the original on the scorer, the same sequences with real packets on the rules, nmap -sS -sT -sU -sF and ordinary browsing between namespaces',
+  },
+};
+
+function written(options: ReadonlyMap<string, IptablesOption>): Record<string, unknown> {
+  const spec: Record<string, unknown> = {};
+  for (const [option, { value = '' }] of options) {
+    const key = option.replace(/^psd-/, '').replaceAll('-', '_');
+    // Hundredths of a second; none at all means the same tick.
+    spec[key] = key === 'delay_threshold' ? `${Math.max(1, Number(value)) * 10}ms` : Number(value);
+  }
+  return spec;
+}
+
+const families: readonly Family[] = [4, 6];
+const protocols = ['tcp', 'udp', 'udplite'];
+/** Below, a port is privileged. */
+const firstHighPort = 1024;
+
+function compilePsd(spec: PsdSpec, site: Site): MatchFragment {
+  if (spec.lo_ports_weight === 0 && spec.hi_ports_weight === 0) {
+    site.refuse('when no port weighs anything, nobody ever scans', 'give one of the weights');
+  }
+  return { stateful: true, decide: (matched, others) => probes(spec, site, matched, others) };
+}
+
+/** A later fragment has no ports. */
+const isLater: Readonly<Record<Family, Statement>> = {
+  4: match(and(payload('ip', 'frag-off'), 0x1fff), 0, '!='),
+  6: match({ exthdr: { name: 'frag', field: 'frag-off' } }, 0, '!='),
+};
+
+const isNothing: Readonly<Record<Family, string>> = { 4: '0.0.0.0', 6: '::' };
+
+/** What can't be a probe leaves first, established traffic with the first test. */
+function probes(spec: PsdSpec, site: Site, matched: readonly Statement[], others: readonly Statement[]): Line[] {
+  const decide = spec.exact ? exactLines : kernelLines;
+  return [
+    { statements: [match(and(tcp('flags'), 'ack'), 0, '!='), ...others] },
+    { statements: [match(meta('l4proto'), { set: protocols }, '!='), ...others] },
+    ...families
+      .filter((family) => site.rule.families.includes(family))
+      .flatMap((family): Line[] => [
+        { family, statements: [isLater[family], ...others] },
+        { family, statements: [match(addressOf('source', family), isNothing[family]), ...others] },
+        ...decide(spec, family, site, matched, others),
+      ]),
+    { statements: others },
+  ];
+}
+
+/** Rules with the same numbers share their memory. */
+const nameOf = (spec: PsdSpec): string =>
+  [spec.weight_threshold, spec.delay_threshold, spec.lo_ports_weight, spec.hi_ports_weight].join('_');
+
+const source = (family: Family): Expression => addressOf('source', family);
+/** A source and a port that it probes. */
+const pair = (family: Family): Expression => concat(source(family), meta('l4proto'), th('dport'));
+const addressType = (family: Family): string => (family === 4 ? 'ipv4_addr' : 'ipv6_addr');
+
+function sourceSet(spec: PsdSpec, purpose: string, family: Family, size = spec.size): SetRequest {
+  return {
+    role: { kind: 'extension', extension: psdName, name: nameOf(spec), purpose, family },
+    key: { type: [addressType(family)] },
+    flags: ['dynamic', 'timeout'],
+    size,
+  };
+}
+
+const portsPerSource = 4;
+
+function pairSet(spec: PsdSpec, purpose: string, family: Family): SetRequest {
+  const { role, flags } = sourceSet(spec, purpose, family);
+  const of = [addressType(family), 'inet_proto', 'inet_service'];
+  return { role, key: { type: of }, flags, size: spec.size * portsPerSource };
+}
+
+interface Memory {
+  /** Ports that count no more. */
+  readonly seen: SetRequest;
+  /** Sources that go on. */
+  readonly alive: SetRequest;
+  /** What they have left until the threshold. */
+  readonly weight: SetRequest;
+  /** Sources that scan. */
+  readonly over: SetRequest;
+}
+
+const memoryOf = (spec: PsdSpec, family: Family): Memory => ({
+  seen: pairSet(spec, 'seen', family),
+  alive: sourceSet(spec, 'alive', family),
+  // It outlives the source's being alive.
+  weight: {
+    ...sourceSet(spec, 'weight', family, spec.size * 2),
+    variant: `${spec.weight_threshold} ${spec.lo_ports_weight} ${spec.hi_ports_weight}`,
+  },
+  over: sourceSet(spec, 'over', family),
+});
+
+const shortestMemoryMs = 60_000;
+const longestMemoryMs = 600_000;
+
+/** As long as a scan can take whose ports come just in time. */
+function memoryMs({ weight_threshold: threshold, delay_threshold: delayMs, ...weights }: PsdSpec): number {
+  const least = Math.min(...[weights.lo_ports_weight, weights.hi_ports_weight].filter((one) => one > 0));
+  return Math.min(longestMemoryMs, Math.max(shortestMemoryMs, Math.ceil(threshold / least) * delayMs));
+}
+
+function kernelLines(
+  spec: PsdSpec,
+  family: Family,
+  site: Site,
+  matched: readonly Statement[],
+  others: readonly Statement[],
+): Line[] {
+  const { seen, alive, weight, over } = memoryOf(spec, family);
+  const isIn = (request: SetRequest, op: '==' | '!=' = '=='): Statement =>
+    match(source(family), setRef(site.set(request)), op);
+  const keep = (request: SetRequest): Statement =>
+    update(site.set(request), source(family), { timeoutMs: spec.delay_threshold });
+  const remember = addTo(site.set(seen), pair(family), { timeoutMs: memoryMs(spec) });
+  const charge = jump(chargeChain(spec, family, site));
+  const line = (...statements: readonly Statement[]): Line => ({ family, statements });
+  const forgotten = [line(site.overflow(seen)), line(...others)];
+  const first = site.chain(unique(`first${family}`, site, others), [
+    line(deleteFrom(site.set(weight), source(family))),
+    line(addTo(site.set(alive), source(family), { timeoutMs: spec.delay_threshold }), charge),
+    line(isIn(alive, '!='), site.overflow(alive), ...others),
+    line(remember, ...others),
+    ...forgotten,
+  ]);
+  const fresh = site.chain(unique(`new${family}`, site, matched, others), [
+    line(isIn(over), keep(alive), keep(over), ...matched),
+    line(isIn(alive, '!='), goto(first)),
+    line(keep(alive), charge),
+    line(isIn(over), ...matched),
+    line(remember, ...others),
+    ...forgotten,
+  ]);
+  return [line(hasReset, isIn(alive), ...others), line(match(pair(family), setRef(site.set(seen)), '!='), goto(fresh))];
+}
+
+/** Chains that end in other verdicts are other chains. */
+const unique = (purpose: string, site: Site, ...ends: readonly (readonly Statement[])[]): string =>
+  `${purpose}_${site.numberOf(`psd ${purpose}`, JSON.stringify(ends))}`;
+
+/** More lines for one packet cost more than the daemon. */
+const mostUnits = 1000;
+const unitsInChain = 10;
+
+/** Takes the port's weight from what the source has left; a source with nothing left is over the threshold. */
+function chargeChain(spec: PsdSpec, family: Family, site: Site): string {
+  const { lo_ports_weight: lo, hi_ports_weight: hi, weight_threshold: threshold } = spec;
+  const unit = greatestDivisor(lo, hi);
+  const least = Math.ceil(threshold / unit);
+  const { weight, over } = memoryOf(spec, family);
+  const stem = `psd_${nameOf(spec)}`;
+  const isOver = addTo(site.set(over), source(family), { timeoutMs: spec.delay_threshold });
+  const rest = firstLimit(Math.max(1, least - 1))!;
+  const one: Line = {
+    family,
+    statements: [
+      update(site.set(weight), source(family), { timeoutMs: memoryMs(spec), stmt: [limit({ ...rest, inv: true })] }),
+      isOver,
+    ],
+  };
+  const lines = (units: number): Line[] => {
+    if (units === 0) return [];
+    if (units >= least) return [{ family, statements: [isOver] }];
+    if (units > mostUnits) {
+      site.refuse(
+        `a port of weight ${units * unit} would take ${units} steps for each packet`,
+        'add "exact: true", or take weights and a threshold with a common divisor',
+      );
+    }
+    const tens = Math.floor(units / unitsInChain);
+    const ten = () => jump(site.sharedChain(`${stem}_ten${family}`, Array<Line>(unitsInChain).fill(one)));
+    return [
+      ...Array.from({ length: tens }, (): Line => ({ family, statements: [ten()] })),
+      ...Array<Line>(units % unitsInChain).fill(one),
+    ];
+  };
+  const full: Line[] = [
+    { family, statements: [match(source(family), setRef(site.set(weight)), '!='), site.overflow(weight)] },
+  ];
+  const low = site.sharedChain(`${stem}_low${family}`, [...lines(lo / unit), ...(lo === 0 ? [] : full)]);
+  return site.sharedChain(`${stem}_charge${family}`, [
+    { family, statements: [match(th('dport'), firstHighPort, '<'), goto(low)] },
+    ...lines(hi / unit),
+    ...(hi === 0 ? [] : full),
+    { family, statements: [returnVerdict] },
+  ]);
+}
+
+const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
+
+/** A pair that comes again within the delay changes nothing for the scorer, so that it is told of once. */
+function exactLines(
+  spec: PsdSpec,
+  family: Family,
+  site: Site,
+  matched: readonly Statement[],
+  others: readonly Statement[],
+): Line[] {
+  const group = site.nflogGroup(psdDuty);
+  const name = nameOf(spec);
+  site.duty({ kind: psdDuty, name, nflogGroup: group, spec: dutyOf(spec) });
+  const told = { ...pairSet(spec, 'told', family), variant: 'once' };
+  const found = sourceSet(spec, psdFound, family);
+  const once = addTo(site.set(told), pair(family), {
+    timeoutMs: spec.delay_threshold,
+    stmt: [limit({ rate: 1, per: 'week', burst: 1 })],
+  });
+  return [
+    { family, statements: [once, log({ group, prefix: psdPrefix(name), snaplen: psdCopyBytes })] },
+    { family, statements: [match(pair(family), setRef(site.set(told)), '!='), site.overflow(told)] },
+    { family, statements: [match(source(family), setRef(site.set(found))), ...matched] },
+    { family, statements: others },
+  ];
+}
+
+const dutyOf = (spec: PsdSpec): PsdDuty => ({
+  weightThreshold: spec.weight_threshold,
+  delayMs: spec.delay_threshold,
+  loPortsWeight: spec.lo_ports_weight,
+  hiPortsWeight: spec.hi_ports_weight,
+  hosts: spec.size,
+  holdMs: spec.hold,
+});
