@@ -12,7 +12,6 @@ interface GrantRow {
   readonly address: string;
   readonly by: string;
   readonly client?: string;
-  readonly ports?: readonly string[];
   readonly at?: string;
   readonly until?: string;
 }
@@ -42,20 +41,18 @@ const list = command({
     }
     const rows = grants.filter(({ knock }) => wanted === undefined || knock === wanted);
     if (values.json === true) await io.out(jsonLine(rows));
-    else await io.out(aligned([['KNOCK', 'ADDRESS', 'BY', 'SINCE', 'UNTIL', 'PORTS'], ...rows.map(rowOf)]));
+    else await io.out(aligned([['KNOCK', 'ADDRESS', 'BY', 'SINCE', 'UNTIL'], ...rows.map(rowOf)]));
     return 0;
   },
 });
 
-const rowOf = ({
+const rowOf = ({ knock, address, by, client = '', at = '?', until = 'for ever' }: GrantRow): string[] => [
   knock,
   address,
-  by,
-  client = '',
-  ports = ['all'],
-  at = '?',
-  until = 'for ever',
-}: GrantRow): string[] => [knock, address, client === '' ? by : `${by} ${client}`, at, until, ports.join(' ')];
+  client === '' ? by : `${by} ${client}`,
+  at,
+  until,
+];
 
 const revoke = command({
   summary: 'let a source in no longer',

@@ -39,11 +39,7 @@ const schema = Type.Object({
     default: 'tcp',
     description: 'What the knocks at `ports` come by.',
   }),
-  strict: Type.Boolean({
-    default: false,
-    description:
-      'Any other new packet of that protocol spoils the sequence; without it a port scan may come upon the order.',
-  }),
+  strict: Type.Boolean({ default: false, description: 'Any other new packet of that protocol spoils the sequence.' }),
   time: Type.Optional(Value(timeout, { description: 'Most time from one knock to the next.' })),
   spa: Type.Optional(
     Type.Integer({

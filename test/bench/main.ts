@@ -5,6 +5,7 @@ import { applyBench } from './apply.js';
 import { type Bench, headingText, rowText } from './bench.js';
 import { elementsBench } from './elements.js';
 import { entriesBench } from './entries.js';
+import { matchesBench } from './matches.js';
 import { oracleBench } from './oracle.js';
 import { packetsBench } from './packets.js';
 import { pftabledBench } from './pftabled.js';
@@ -22,6 +23,7 @@ const benches: readonly Bench[] = [
   pftabledBench,
   oracleBench,
   targetsBench,
+  matchesBench,
   storeBench,
   updatesBench,
   packetsBench,
