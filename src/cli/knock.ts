@@ -12,6 +12,7 @@ interface GrantRow {
   readonly address: string;
   readonly by: string;
   readonly client?: string;
+  readonly ports?: readonly string[];
   readonly at?: string;
   readonly until?: string;
 }
@@ -41,18 +42,20 @@ const list = command({
     }
     const rows = grants.filter(({ knock }) => wanted === undefined || knock === wanted);
     if (values.json === true) await io.out(jsonLine(rows));
-    else await io.out(aligned([['KNOCK', 'ADDRESS', 'BY', 'SINCE', 'UNTIL'], ...rows.map(rowOf)]));
+    else await io.out(aligned([['KNOCK', 'ADDRESS', 'BY', 'SINCE', 'UNTIL', 'PORTS'], ...rows.map(rowOf)]));
     return 0;
   },
 });
 
-const rowOf = ({ knock, address, by, client = '', at = '?', until = 'for ever' }: GrantRow): string[] => [
+const rowOf = ({
   knock,
   address,
-  client === '' ? by : `${by} ${client}`,
-  at,
-  until,
-];
+  by,
+  client = '',
+  ports = ['all'],
+  at = '?',
+  until = 'for ever',
+}: GrantRow): string[] => [knock, address, client === '' ? by : `${by} ${client}`, at, until, ports.join(' ')];
 
 const revoke = command({
   summary: 'let a source in no longer',

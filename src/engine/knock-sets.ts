@@ -2,7 +2,7 @@
 
 import type { Manifest } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
-import { type GrantKind, grantKindOf, knockName } from '../extensions/knock-names.js';
+import { type GrantKind, grantKindOf, knockKnown, knockName } from '../extensions/knock-names.js';
 import type { KnockSpec } from '../extensions/pknock.js';
 import type { SetIndex } from '../kernel/kernel.js';
 import { addressBits, addressBytes, addressFromBytes, type Family, type Prefix } from '../net/address.js';
@@ -26,19 +26,23 @@ export interface LiveKnock {
   readonly spec: KnockSpec;
   readonly grants: readonly GrantSet[];
   readonly stages: readonly StageSet[];
+  /** Of those who have signed before. */
+  readonly known: ReadonlyMap<Family, SetIndex>;
 }
 
 export function liveKnock(name: string, spec: KnockSpec, { sets }: Pick<Manifest, 'sets'>): LiveKnock {
   const grants: GrantSet[] = [];
   const stages: StageSet[] = [];
+  const known = new Map<Family, SetIndex>();
   for (const [set, { role }] of sets.entries()) {
     if (role.kind !== 'extension' || role.extension !== knockName || role.name !== name) continue;
     const kind = grantKindOf(role.purpose);
     const [, stage] = /^stage([0-9]+)$/.exec(role.purpose) ?? [];
     if (kind !== undefined) grants.push({ set, family: role.family!, ...kind });
     else if (stage !== undefined) stages.push({ set, count: Number(stage) });
+    else if (role.purpose === knockKnown) known.set(role.family!, set);
   }
-  return { name, spec, grants, stages };
+  return { name, spec, grants, stages, known };
 }
 
 export interface GrantElement {

@@ -8,8 +8,8 @@ import type { Plan } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import type { KnockSpec } from '../extensions/pknock.js';
 import type { ElementChange, Kernel } from '../kernel/kernel.js';
-import { type Address, addressFromBytes, type Prefix } from '../net/address.js';
-import { formatPrefix, hostPrefix } from '../net/prefix.js';
+import { type Address, addressBytes, addressFromBytes, type Prefix } from '../net/address.js';
+import { formatPrefix, hostPrefix, isHost } from '../net/prefix.js';
 import type { Committer } from '../store/committer.js';
 import type { Store } from '../store/store.js';
 import type { KnockRecord } from '../wire/pknock-proc.js';
@@ -100,7 +100,16 @@ export class LiveKnocks implements Knocks {
       return merged;
     });
     this.#tell('granted', grant);
+    await this.#know(grant);
     return grant;
+  }
+
+  /** A convenience: when there is no place for it, nothing is lost. */
+  async #know({ knock, source }: Grant): Promise<void> {
+    const set = this.#knocks.get(knock)?.known.get(source.family);
+    if (set === undefined || !isHost(source)) return;
+    const change: ElementChange = { op: 'add', set, key: addressBytes(source), timeoutMs: knownMs };
+    await this.options.committer.commit([], [change]).catch(() => {});
   }
 
   async noticed(knock: string, address: Address): Promise<void> {
@@ -281,10 +290,15 @@ export class LiveKnocks implements Knocks {
   }
 }
 
+/** So long a source that has signed is remembered. */
+const knownMs = 30 * 86_400_000;
+
 function shortest(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
 }
 
+/** In order, since the kernel's sets have none. */
 function union(a: readonly DoorPort[], b: readonly DoorPort[]): DoorPort[] {
-  return [...new Map([...a, ...b].map((port) => [formatDoorPort(port), port])).values()];
+  const all = [...new Map([...a, ...b].map((port) => [formatDoorPort(port), port])).values()];
+  return all.sort((x, y) => x.protocol.localeCompare(y.protocol) || x.port - y.port);
 }

@@ -1,16 +1,19 @@
 /** What the daemon is handed of knocks: copies of packets, bounded where anybody can send them. */
 
-import { ct, drop, goto, limit, log, match, matchAny, payload, setRef, update } from '../nft/build.js';
+import { ct, drop, fib, goto, limit, log, match, matchAny, payload, setRef, update } from '../nft/build.js';
 import type { Statement } from '../nft/model.js';
 import { addressOf } from './address-field.js';
 import type { Line } from './fragment.js';
-import { knockGroup } from './knock-names.js';
-import { families, memory } from './knock-sets.js';
+import { knockGroup, knockKnown } from './knock-names.js';
+import { families, isIn, memory } from './knock-sets.js';
 import type { Ground } from './site.js';
 
 /** Knocks are heard before anything is dropped, so that several can share a port. */
 export const listening = { type: 'filter', hook: 'input', priority: -2, policy: 'accept' } as const;
 export const silencing = { ...listening, priority: -1 } as const;
+
+/** Signed datagrams are taken before connections are looked up, which is most of what one that is forged costs. */
+const atTheDoor = { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' } as const;
 
 export const isKnown: Statement = matchAny(ct('state'), ['established', 'related']);
 export const isNew: Statement = matchAny(ct('state'), ['new', 'invalid', 'untracked']);
@@ -27,6 +30,8 @@ const udpHeaderBytes = 8;
 const perSource = { rate: 1, per: 'second', burst: 20, inv: true } as const;
 /** What all sources together may cost the daemon: more would queue up before it on a busy machine. */
 const forAll = { rate: 5_000, per: 'second', burst: 1_000 } as const;
+/** Beside it, for those who have signed before. */
+const forKnown = { rate: 1_000, per: 'second', burst: 1_000 } as const;
 /** Tokens of a source are all back by then. */
 const perSourceMs = 60_000;
 
@@ -49,6 +54,13 @@ export function compileDatagram(name: string, { port, bytes, kind }: Datagram, g
         { family, statements: [match(source, setRef(ground.set(seen)), '!='), ground.overflow(seen)] },
       ];
     }),
+    ...families.map((family): Line => {
+      const known = memory(name, knockKnown, 65_536, family);
+      return {
+        family,
+        statements: [isIn(known, family, ground), limit(forKnown), tell(`${kind}:${name}`, ground), drop],
+      };
+    }),
     { statements: [limit(forAll), tell(`${kind}:${name}`, ground), drop] },
     { statements: [drop] },
   ]);
@@ -56,9 +68,10 @@ export function compileDatagram(name: string, { port, bytes, kind }: Datagram, g
     Statement,
     Statement,
   ];
-  ground.baseChain('silence', silencing, [
-    { statements: [udp, isNew, match(payload('udp', 'length'), udpHeaderBytes + bytes), goto(asked)] },
-    { statements: [udp, isNew, drop] },
-    { statements: [lite, isNew, goto(asked)] },
+  const isHere = match(fib(['daddr'], 'type'), 'local');
+  ground.baseChain('silence', atTheDoor, [
+    { statements: [udp, isHere, match(payload('udp', 'length'), udpHeaderBytes + bytes), goto(asked)] },
+    { statements: [udp, isHere, drop] },
+    { statements: [lite, isHere, goto(asked)] },
   ]);
 }

@@ -5,6 +5,9 @@ export const knockName = 'pknock';
 /** The owner of the NFLOG group to which copies go, with the prefix `knock:NAME` (a sequence was completed) `spa:NAME` or `spa2:NAME` (a datagram came). */
 export const knockGroup = 'knock';
 
+/** The purpose of the set of sources that have signed before: a flood from others doesn't keep them out. */
+export const knockKnown = 'known';
+
 /** Which sources a set of those who may come in holds. */
 export interface GrantKind {
   /** The key is source, protocol and port: the source may come in there alone. */

@@ -39,7 +39,11 @@ const schema = Type.Object({
     default: 'tcp',
     description: 'What the knocks at `ports` come by.',
   }),
-  strict: Type.Boolean({ default: false, description: 'Any other new packet of that protocol spoils the sequence.' }),
+  strict: Type.Boolean({
+    default: false,
+    description:
+      'Any other new packet of that protocol spoils the sequence; without it a port scan may come upon the order.',
+  }),
   time: Type.Optional(Value(timeout, { description: 'Most time from one knock to the next.' })),
   spa: Type.Optional(
     Type.Integer({

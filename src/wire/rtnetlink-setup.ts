@@ -34,7 +34,9 @@ export const RTM = {
 export const IFF = { UP: 1, LOOPBACK: 8, NOARP: 0x80 } as const;
 
 const FAMILY: Readonly<Record<Family, number>> = { 4: 2, 6: 10 };
-const LINK = { ADDRESS: 1 } as const;
+const LINK = { ADDRESS: 1, NAME: 3, INFO: 18 } as const;
+const LINK_INFO = { KIND: 1, DATA: 2 } as const;
+const VETH_PEER = 1;
 const ADDRESS = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const;
 const IFA_F_NODAD = 2;
 const ROUTE = { DESTINATION: 1, OIF: 4, GATEWAY: 5 } as const;
@@ -61,6 +63,36 @@ export function writeLinkChange(
   writer.begin(RTM.NEWLINK, FLAG.REQUEST | FLAG.ACK, seq);
   writer.header(header);
   if (link.mac !== undefined) writer.bytes(LINK.ADDRESS, link.mac);
+  writer.end();
+}
+
+/**
+ * Makes a pair of virtual Ethernet devices: what one sends the other takes in.
+ * @param device with the index that it gets
+ */
+export function writeVethPair(
+  writer: MessageWriter,
+  seq: number,
+  device: { readonly name: string; readonly index: number },
+  peer: { readonly name: string; readonly index: number },
+): void {
+  const header = (index: number): Buffer => {
+    const bytes = Buffer.alloc(SETUP_HEADER_BYTES.link);
+    bytes.writeInt32LE(index, 4);
+    return bytes;
+  };
+  writer.begin(RTM.NEWLINK, FLAG.REQUEST | FLAG.ACK | FLAG.CREATE | FLAG.EXCLUSIVE, seq);
+  writer.header(header(device.index));
+  writer.text(LINK.NAME, device.name);
+  const what = writer.open(LINK.INFO);
+  writer.text(LINK_INFO.KIND, 'veth');
+  const own = writer.open(LINK_INFO.DATA);
+  const other = writer.open(VETH_PEER);
+  writer.header(header(peer.index));
+  writer.text(LINK.NAME, peer.name);
+  writer.close(other);
+  writer.close(own);
+  writer.close(what);
   writer.end();
 }
 

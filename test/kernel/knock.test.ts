@@ -173,6 +173,9 @@ test('grants come back with what was left of them after the kernel has lost all'
   assert.ok(Number(left) > 3400 && Number(left) < 3600, proc);
 });
 
+/** The minute in which 198.51.100.2 opened ftp: once in it is enough. */
+let openedIn: number | undefined;
+
 test('a signed datagram of the original opens once; copies, wrong keys, wrong minutes and damage are refused', async (t) => {
   await early(40);
   const own = '198.51.100.2';
@@ -191,6 +194,7 @@ test('a signed datagram of the original opens once; copies, wrong keys, wrong mi
   await sendRaw(good, '198.51.100.3');
   assert.equal(await takes('198.51.100.1', 21), false, 'sent by a third party');
   await sendRaw(good);
+  openedIn = minute;
   await until('it opens', () => takes('198.51.100.1', 21));
   await sendRaw(spa(own, secrets.close));
   await until('it closes', async () => !(await takes('198.51.100.1', 21)));
@@ -242,28 +246,52 @@ test('nothing answers at the ports of knocks, whatever comes', async (t) => {
   t.diagnostic(`${probes} probes by TCP and UDP, 0 answers`);
 });
 
-test('a true knock opens while forged ones pour in, and memory stays flat', async (t) => {
-  await early(20);
+/** What the flood test sends; a quiet machine manages more, one that is busy less. */
+const flood = { perSecond: 400_000, seconds: 3 };
+
+test('a true knock of somebody known opens while forged ones pour in, and memory stays flat', async (t) => {
+  const own = '198.51.100.2';
+  const minuteNow = () => Math.floor(Date.now() / 60_000);
+  if (openedIn === undefined) {
+    openedIn = minuteNow();
+    await sendRaw(spa(own, secrets.open));
+    await until('it opens', () => takes('198.51.100.1', 21));
+    await postern('knock', 'revoke', 'ftp', own);
+  }
+  while (minuteNow() === openedIn) await sleep(200);
+  await early(25);
   const pid = (await gate.run('ip', 'netns', 'pids', gate.name)).stdout.split('\n').find((one) => {
     return readFileSync(`/proc/${one}/cmdline`, 'utf8').includes('\0run\0');
   });
   const residentMb = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+  // For its MAC: the ping itself is dropped.
+  await outside.run('ping', '-c1', '-W1', '198.51.100.1').catch(() => {});
+  const pour = async () => {
+    const args = ['eth0', '198.51.100.1', '4000', String(flood.perSecond), String(flood.seconds)];
+    const { stdout } = await outside.start(process.execPath, [flooder, ...args]);
+    const [sent, seconds] = String(stdout).split(' ').map(Number) as [number, number];
+    return `${sent} forged datagrams in ${seconds} s, ${Math.round(sent / seconds)} a second`;
+  };
   const before = residentMb();
-  const flood = outside.start(process.execPath, [flooder, '198.51.100.1', '4000', '1000', '200000', '6']);
-  await sleep(1500);
-  await sendRaw(spa('198.51.100.3', secrets.open), '198.51.100.3');
+  const pouring = pour();
+  await sleep(1000);
+  await sendRaw(spa(own, secrets.open));
   // To start the sender takes long beside the flood; from here on it is the daemon's time.
   const sentAt = Date.now();
-  const { stdout } = await flood;
+  t.diagnostic(await pouring);
   // The daemon's own note of it: on a busy machine it takes a client longer to look.
-  const [, since = ''] = /^ftp +198\.51\.100\.3 +spa +(\S+)/m.exec(await postern('knock', 'list', 'ftp')) ?? [];
+  const [, since = ''] = /^ftp +198\.51\.100\.2 +spa +(\S+)/m.exec(await postern('knock', 'list', 'ftp')) ?? [];
   const openedMs = Math.max(0, Date.parse(since) - sentAt);
-  assert.ok(await takes('198.51.100.1', 21, '198.51.100.3'));
-  const afterwards = residentMb();
-  t.diagnostic(`${stdout} forged datagrams in 6 s; a true knock opened in ${Math.round(openedMs)} ms`);
-  t.diagnostic(`resident memory ${Math.round(before)} MB before, ${Math.round(afterwards)} MB after`);
+  t.diagnostic(`a true knock opened in ${Math.round(openedMs)} ms`);
   assert.ok(Number.isFinite(openedMs), 'the daemon has noted no grant');
-  assert.ok(afterwards < before + 80, `${before} MB, then ${afterwards} MB`);
+  assert.ok(await takes('198.51.100.1', 21));
+  const once = residentMb();
+  t.diagnostic(await pour());
+  const twice = residentMb();
+  t.diagnostic(
+    `resident memory ${[before, once, twice].map(Math.round).join(', ')} MB before, after one flood, after two`,
+  );
+  assert.ok(twice < before + 80, `${before} MB, then ${twice} MB`);
 });
 
 test('a SYSRQ request is checked, taken once, and told of in the audit log, also after a restart', async () => {

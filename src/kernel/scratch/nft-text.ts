@@ -25,6 +25,10 @@ export function loadText(text: string): void {
   // The first line is ours.
   const line = complaint === null ? undefined : text.split('\n')[Number(complaint[1]) - 2]?.trim();
   const reason = complaint?.[2] ?? (stderr.trim().split('\n')[0] || `status ${status}`);
+  if (/Message too long/.test(stderr)) {
+    // nft asks for a larger send buffer in a way that is root's alone.
+    throw new PosternError('unsupported', 'this ruleset is too large to be loaded without root (Message too long)');
+  }
   throw new PosternError('kernel', `the kernel refuses${line === undefined ? '' : ` \`${line}\``}: ${reason}`);
 }
 

@@ -3,7 +3,6 @@
 import { PosternError } from '../../errors.js';
 import {
   CallError,
-  ERRNO,
   fixedBuffer,
   IFREQ,
   lastErrno,
@@ -15,12 +14,11 @@ import {
   TUN_FLAG,
 } from '../layouts.js';
 import type { ScratchDevice } from '../scratch.js';
+import { FRAME_BYTES, type HeldDevice } from './device.js';
 
 const DEVICE_FILE = '/dev/net/tun';
-/** The longest packet of IP with its Ethernet header. */
-const FRAME_BYTES = 65_536 + 14;
 
-export class Tap {
+export class Tap implements HeldDevice {
   readonly #buffer = fixedBuffer(FRAME_BYTES);
 
   private constructor(
@@ -29,12 +27,12 @@ export class Tap {
   ) {}
 
   /**
-   * Makes the device in the thread's namespace, with its name and index.
-   * @throws PosternError `unsupported` without /dev/net/tun, `system` when the kernel refuses.
+   * Makes the device in the thread's namespace, with its name and index. Undefined where /dev/net/tun may not be opened.
+   * @throws PosternError `system` when the kernel refuses.
    */
-  static open(device: ScratchDevice): Tap {
+  static open(device: ScratchDevice): Tap | undefined {
     const fd = libc.open(DEVICE_FILE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) throw notOpened(lastErrno());
+    if (fd < 0) return undefined;
     try {
       configure(fd, device);
     } catch (error) {
@@ -45,12 +43,10 @@ export class Tap {
     return new Tap(device, fd);
   }
 
-  /** Errno of the write, 0 when the device took it. Everything that it causes has happened when this returns. */
   write(frame: Uint8Array): number {
     return libc.write(this.fd, frame as Buffer, frame.length) < 0 ? lastErrno() : 0;
   }
 
-  /** What the device has sent since the last time. */
   *sent(): Generator<Uint8Array> {
     for (;;) {
       const bytes = libc.read(this.fd, this.#buffer, FRAME_BYTES);
@@ -77,13 +73,4 @@ function configure(fd: number, { name, index, mac, arpType }: ScratchDevice): vo
 
 function control(fd: number, request: number, argument: Buffer | bigint, name: string): void {
   if (libc.ioctl(fd, request, argument) < 0) throw new CallError(name, lastErrno());
-}
-
-function notOpened(errno: number): PosternError {
-  const why = new CallError('open', errno).message;
-  const fix =
-    errno === ERRNO.ENOENT || errno === ERRNO.ENODEV
-      ? 'load it with: modprobe tun; in a container add --device /dev/net/tun'
-      : 'run this as root, or let everybody open it: chmod 0666 /dev/net/tun';
-  return new PosternError('unsupported', `packets can't be tried out without ${DEVICE_FILE} (${why}): ${fix}`);
 }

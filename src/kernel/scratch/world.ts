@@ -7,15 +7,17 @@ import { FLAG, MessageWriter, type NetlinkMessage } from '../../wire/netlink.js'
 import { writeLogBind } from '../../wire/nflog.js';
 import { BATCH_BEGIN } from '../../wire/nfnetlink.js';
 import { TRACE_GROUP } from '../../wire/nftrace.js';
-import { IFF, RTM, writeLinkChange, writeSetup } from '../../wire/rtnetlink-setup.js';
+import { IFF, RTM, writeLinkChange, writeSetup, writeVethPair } from '../../wire/rtnetlink-setup.js';
 import { KernelRefusal } from '../exchange.js';
 import { dumpEntries, dumpNow, RECEIVE_BYTES, requestNow, transactNow } from '../exchange-now.js';
 import { CallError, CLONE_NEWNET, ERRNO, errnoName, fixedBuffer, lastErrno, libc } from '../layouts.js';
 import { type NlSocket, openNlSocket } from '../nl-socket.js';
 import type { Answer, Injection, RawRun, ScratchDevice, ScratchHost } from '../scratch.js';
 import { growth, readCounters } from './counters.js';
+import type { HeldDevice } from './device.js';
 import { sendLocal } from './local-sender.js';
 import { Tap } from './tap.js';
+import { type PairMaker, Veth } from './veth.js';
 
 /** One event takes some 1,300 bytes of it; it is emptied after every packet. */
 const TRACE_BUFFER_BYTES = 32 << 20;
@@ -58,8 +60,8 @@ export class World {
     receiveBufferBytes: TRACE_BUFFER_BYTES,
   });
   #log: NlSocket | undefined;
-  #taps: Tap[] = [];
-  #tapOf = new Map<string, Tap>();
+  #held: HeldDevice[] = [];
+  #heldBy = new Map<string, HeldDevice>();
   #dropped = 0;
   #seq = 1;
 
@@ -67,8 +69,8 @@ export class World {
   build({ devices, addresses, routes, rules, sysctls }: ScratchHost): string[] {
     const problems: string[] = [];
     for (const [path, value] of QUIET) writeSysctl(path, value, problems);
-    this.#taps = devices.map((device) => Tap.open(device));
-    this.#tapOf = new Map(this.#taps.map((tap) => [tap.device.name, tap]));
+    this.#held = devices.map((device) => Tap.open(device) ?? Veth.open(device, this.#pairs));
+    this.#heldBy = new Map(this.#held.map((held) => [held.device.name, held]));
     const up = (link: { index: number; flags: number; mac?: Uint8Array }): void =>
       this.#setUp(problems, `device ${link.index}`, (writer, seq) => writeLinkChange(writer, seq, link));
     up({ index: LOOPBACK_INDEX, flags: IFF.UP });
@@ -144,22 +146,23 @@ export class World {
 
   close(): void {
     for (const socket of [this.#trace, ...Object.values(this.#sockets), this.#log]) socket?.close();
-    for (const tap of this.#taps) tap.close();
+    for (const held of this.#held) held.close();
   }
 
   #send({ packet, at, sourceMac = PEER_MAC }: Injection): string | undefined {
     if ('local' in at) return sendLocal(packet, at.local);
-    const tap = this.#tapOf.get(at.device);
-    if (tap === undefined) throw new PosternError('not-found', `the host has no device ${at.device}`);
-    const { mac } = tap.device;
-    const errno = tap.write(mac === undefined ? packet : encodeFrame(mac, sourceMac, packet));
+    const held = this.#heldBy.get(at.device);
+    if (held === undefined) throw new PosternError('not-found', `the host has no device ${at.device}`);
+    const { mac } = held.device;
+    const errno = held.write(mac === undefined ? packet : encodeFrame(mac, sourceMac, packet));
     return errno === 0 ? undefined : errnoName(errno);
   }
 
   #sentFrames(): RawRun['frames'] {
     const frames: { device: string; bytes: Uint8Array }[] = [];
-    for (const tap of this.#taps) {
-      for (const bytes of tap.sent()) if (!isNoise(tap.device, bytes)) frames.push({ device: tap.device.name, bytes });
+    for (const held of this.#held) {
+      const { device } = held;
+      for (const bytes of held.sent()) if (!isNoise(device, bytes)) frames.push({ device: device.name, bytes });
     }
     return frames;
   }
@@ -171,17 +174,26 @@ export class World {
     return more;
   }
 
+  readonly #pairs: PairMaker = {
+    make: (device, peer) => this.#ask((writer, seq) => writeVethPair(writer, seq, device, peer)),
+    up: (index, flags) => this.#ask((writer, seq) => writeLinkChange(writer, seq, { index, flags })),
+  };
+
   /** What devices sent by themselves when they came up belongs to no packet. */
   #silence(): void {
     drain(this.#trace, this.#buffer);
     this.#sentFrames();
   }
 
-  #setUp(problems: string[], what: string, write: (writer: MessageWriter, seq: number) => void): void {
+  #ask(write: (writer: MessageWriter, seq: number) => void): void {
     const writer = new MessageWriter(256);
     write(writer, this.#nextSeq(1));
+    requestNow(this.#sockets.ROUTE, writer.finish(), this.#buffer);
+  }
+
+  #setUp(problems: string[], what: string, write: (writer: MessageWriter, seq: number) => void): void {
     try {
-      requestNow(this.#sockets.ROUTE, writer.finish(), this.#buffer);
+      this.#ask(write);
     } catch (error) {
       if (!(error instanceof KernelRefusal)) throw error;
       if (error.errno !== ERRNO.EEXIST) problems.push(`${what} could not be set up: ${error.message}`);

@@ -1,7 +1,7 @@
 import { type HostName, hosts, type Lab } from '../lab.js';
 import type { Scenario, Stage } from './scenario.js';
 
-/** `autoclose` of the lab's knocks is 15 seconds. */
+/** `autoclose` of the lab's knocks is ten seconds. */
 const longestOpenMs = 30_000;
 const { web, firewall } = hosts;
 

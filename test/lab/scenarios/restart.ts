@@ -8,9 +8,13 @@ export const restart: Scenario = {
   title: 'The firewall is killed and started again: bans and counters are there',
   async play({ lab, report }) {
     await lab.postern('table', 'add', 'spammer', attacker.v4, attacker.v6, '--timeout', '1h', '--comment', 'stays');
-    const entries = async () =>
-      (await lab.postern('table', 'show', 'spammer')).split('\n').map((line) => line.replace(/expires in .*? {2}/, ''));
+    const entries = async () => (await lab.postern('table', 'show', 'spammer')).split('\n').map(without).join(', ');
     const before = await entries();
+    // What was used up is written down every ten seconds.
+    const used = '400000';
+    await lab.postern('quota', 'sub', 'guest', used);
+    const left = () => lab.postern('quota', 'show', 'guest');
+    const leftBefore = await left();
 
     const container = await lab.container('firewall');
     await lab.docker('kill', '--signal', 'KILL', container);
@@ -18,11 +22,16 @@ export const restart: Scenario = {
     await lab.docker('start', container);
     await lab.ready();
 
-    report.row('the bans', before.join(', '), (await entries()).join(', '));
+    report.row('the bans', before, await entries());
+    report.row("what is left of the guest's quota", leftBefore, await left());
     for (const version of ['v4', 'v6'] as const) {
       report.row(`http from attacker over ${version}`, 'shut', await lab.opens('attacker', web[version], 80));
       report.row(`http from remote over ${version}`, 'open', await lab.opens('remote', web[version], 80));
     }
     await lab.postern('table', 'delete', 'spammer', attacker.v4, attacker.v6);
+    await lab.postern('quota', 'reset', 'guest');
   },
 };
+
+/** A line of `postern table show` without the time that is left, which passes. */
+const without = (line: string): string => line.replace(/ +expires in .*? {2}by/, ' by');
