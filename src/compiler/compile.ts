@@ -13,6 +13,7 @@ import { Draft } from './draft/draft.js';
 import { digest, Names } from './draft/names.js';
 import { originOf } from './draft/origin.js';
 import { tableName } from './draft/ruleset.js';
+import { checkIpsets, describeIpset, ipsetsOf } from './ipsets.js';
 import { compileNat } from './nat/nat.js';
 import type { Manifest, Note, Plan, PlanAccount, PlanTable } from './plan.js';
 import { reachOf } from './reach.js';
@@ -40,6 +41,7 @@ export function compilePolicy(policy: Policy, options: CompileOptions = {}): Com
   const words = wordsOf(options.extensions ?? allExtensions);
   const draft = new Draft(policy, userMarks(policy, words), options.previous);
   declareTables(draft);
+  draft.attempt(() => checkIpsets(draft));
   compileSections(draft, words);
   const known = knownRules(policy);
   const compiler = { draft, words };
@@ -103,16 +105,21 @@ const noteOf = ({ at, message, hint }: Diagnostic): Note => ({
   message: hint === undefined ? message : `${message}; ${hint}`,
 });
 
-const manifestOf = (draft: Draft, ruleset: Ruleset): Manifest => ({
-  format: 1,
-  digest: digest(renderRuleset(ruleset), 64),
-  tables: ruleset.tables.map(({ family }) => ({ family, name: tableName })),
-  sets: draft.ruleset.manifestSets(),
-  objects: draft.ruleset.manifestObjects(),
-  chains: draft.ruleset.manifestChains(),
-  marks: draft.marks.fields,
-  groups: draft.groups.all,
-});
+function manifestOf(draft: Draft, ruleset: Ruleset): Manifest {
+  const ipsets = ipsetsOf(draft.policy);
+  const text = ipsets.length === 0 ? '' : ipsets.map(describeIpset).join('\n');
+  return {
+    format: 1,
+    digest: digest(renderRuleset(ruleset) + text, 64),
+    tables: ruleset.tables.map(({ family }) => ({ family, name: tableName })),
+    sets: draft.ruleset.manifestSets(),
+    ...(ipsets.length > 0 && { ipsets }),
+    objects: draft.ruleset.manifestObjects(),
+    chains: draft.ruleset.manifestChains(),
+    marks: draft.marks.fields,
+    groups: draft.groups.all,
+  };
+}
 
 const planTable = (decl: TableDecl): PlanTable => ({
   name: decl.name,
@@ -120,6 +127,7 @@ const planTable = (decl: TableDecl): PlanTable => ({
   size: decl.size,
   counters: decl.counters,
   backend: decl.backend,
+  ...(decl.ipset !== undefined && { ipset: decl.ipset.type }),
   unknown: decl.unknown,
   entries: decl.entries.map(({ range, not, at }) => ({ range, not, origin: originOf(at) })),
   origin: originOf(decl.at),

@@ -102,6 +102,8 @@ export interface PlanTable {
   readonly size: number;
   readonly counters: boolean;
   readonly backend: 'nft' | 'ipset';
+  /** Of `backend: ipset`: hash:net holds entries as they are, the others single addresses alone. */
+  readonly ipset?: ManifestIpset['type'];
   /** What becomes of entries that the kernel holds at a start and that nobody knows of. */
   readonly unknown: 'adopt' | 'remove';
   readonly entries: readonly PlanEntry[];

@@ -32,7 +32,8 @@ export async function adopt(table: LiveTable, options: AdoptOptions): Promise<Ta
     if (hosts !== undefined && present(hosts)) adoptHosts(change, family, await kernel.dump(hosts), options);
     if (prefixes !== undefined && present(prefixes)) {
       const pieces = (await kernel.dump(prefixes)).map((element) => elementPiece(element, clock.steady()));
-      adoptPieces(change, family, pieces, options);
+      if (table.entries[family].nested) for (const piece of pieces) adoptNested(change, family, piece, options);
+      else adoptPieces(change, family, pieces, options);
     }
   }
   return change;
@@ -48,6 +49,13 @@ function adoptHosts(
   for (const element of elements) {
     const piece = elementPiece(element, now);
     put(change, hostPrefix({ family, value: piece.first }), piece, element.timeoutMs, options);
+  }
+}
+
+/** Where the kernel holds entries as they are. */
+function adoptNested(change: TableChange, family: Family, piece: Piece, options: AdoptOptions): void {
+  for (const prefix of rangePrefixes({ family, first: piece.first, last: piece.last })) {
+    put(change, prefix, piece, undefined, options);
   }
 }
 
@@ -74,13 +82,13 @@ function adoptPieces(change: TableChange, family: Family, found: readonly Piece[
 function put(
   change: TableChange,
   prefix: Prefix,
-  { until, comment }: Piece,
+  { until, comment, not }: Piece,
   timeoutMs: number | undefined,
   { clock, wasDeleted }: AdoptOptions,
 ): void {
   if (change.table.get(prefix) !== undefined || wasDeleted(change.table.name, prefix)) return;
   const terms: Terms = {
-    not: false,
+    not: not === true,
     expires: until,
     ...(timeoutMs !== undefined && { timeoutMs }),
     ...(comment !== undefined && { comment }),

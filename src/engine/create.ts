@@ -22,6 +22,7 @@ import { Expiry } from './expiry.js';
 import { fromStore, takeFromStore } from './from-store.js';
 import { Gate } from './gate.js';
 import { InterfaceSets, type OpenLinks } from './interface-sets.js';
+import { IpsetWatch } from './ipset-watch.js';
 import { LiveAccounts } from './live-accounts.js';
 import { LiveConditions } from './live-conditions.js';
 import { LiveKnocks } from './live-knocks.js';
@@ -89,6 +90,7 @@ class KernelEngine implements Engine {
   readonly #countries: Countries;
   readonly #expiry: Expiry;
   readonly #drift: DriftWatch | undefined;
+  readonly #ipsetWatch: IpsetWatch | undefined;
   /** What rules add is known soon, and so survives what happens to the kernel's sets. */
   readonly #noticing: Periodic;
   readonly #clockWatch: Periodic;
@@ -105,6 +107,7 @@ class KernelEngine implements Engine {
     this.#state =
       stateFolder === undefined ? memoryState() : bestEffort(stateFile(stateFolder), (error) => this.#trouble(error));
     this.#writer = new TableWriter({
+      kernel,
       committer: this.#committer,
       durable: store !== undefined,
       clock,
@@ -193,7 +196,19 @@ class KernelEngine implements Engine {
       () => this.#watchClock(),
       (error) => this.#trouble(error),
     );
-    if (options.repairs !== false) this.#drift = this.#driftWatch();
+    if (options.repairs !== false) {
+      const drift = this.#driftWatch();
+      this.#drift = drift;
+      this.#ipsetWatch = new IpsetWatch({
+        kernel,
+        clock,
+        gate,
+        tables,
+        manifest: () => this.policy.manifest,
+        found: (found) => drift.note(found),
+        trouble: (error) => this.#trouble(error),
+      });
+    }
     events.on('table', ({ table, source, count }) => this.#counters.changed(table, source?.kind, count));
   }
 
@@ -217,12 +232,14 @@ class KernelEngine implements Engine {
     this.#countries.start();
     this.#noticing.start();
     this.#clockWatch.start();
+    this.#ipsetWatch?.start();
   }
 
   async stop(): Promise<void> {
     await this.quotas.stop();
     await this.#noticing.stop();
     await this.#clockWatch.stop();
+    await this.#ipsetWatch?.stop();
     await this.#drift?.stop();
     await this.#interfaces.stop();
     await this.#countries.stop();
@@ -288,9 +305,10 @@ class KernelEngine implements Engine {
     const manifest = kept?.manifest ?? plan.manifest;
     await kernel.adopt(manifest);
     this.quotas.adopt(manifest);
-    const { sets } = await kernel.present();
-    if (sets.size === 0) return new Set();
+    const { sets, ipsets = new Map<string, number>() } = await kernel.present();
+    if (sets.size + ipsets.size === 0) return new Set();
     const names = setNames(manifest);
+    const ipsetNames = manifest.ipsets?.map(({ name }) => name) ?? [];
     const tables = kept?.tables ?? loadable(plan).tables.tables;
     this.#policyTables.switch(await this.#policyTables.prepare({ ...emptyTablesPlan, tables, manifest }));
     const rules = ruleUses(plan.ruleset, plan.manifest);
@@ -298,7 +316,7 @@ class KernelEngine implements Engine {
       const change = await adopt(table, {
         kernel,
         clock: this.#clock,
-        present: (set) => sets.has(names[set]!),
+        present: (set) => sets.has(names[set] ?? '') || ipsets.has(ipsetNames[set - names.length] ?? ''),
         wasDeleted: (name: string, prefix: Prefix) => store?.lastWord(name, prefix)?.op === 'delete',
       });
       const unknown = plan.tables.find(({ name }) => name === table.name)?.unknown ?? table.plan.unknown;

@@ -52,6 +52,11 @@ export class DriftWatch {
     this.#unwatch = this.options.kernel.watch(watcher);
   }
 
+  /** Something was found by other means than the kernel's events. */
+  note(found: Found): void {
+    this.#find(found);
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#cancel?.();

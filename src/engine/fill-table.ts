@@ -7,9 +7,9 @@ import type { Element } from '../nft/model.js';
 import type { LiveEntry } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { pieceElement, type Tier } from './entries/element.js';
-import type { LiveTable } from './entries/live-table.js';
+import { families, type LiveTable, piecesIn } from './entries/live-table.js';
 import { TableChange } from './entries/table-change.js';
-import { isPolicy, type Terms } from './entries/terms.js';
+import { isPolicy, livePart, type Terms } from './entries/terms.js';
 import { storedTerms } from './from-store.js';
 import { type Replacing, replacement, type Wish } from './replace.js';
 import { addLive, addPolicy, deletePolicy, type Outcome } from './requests.js';
@@ -37,12 +37,26 @@ export async function fillTable(
   }
 }
 
+/** What was added to a table goes on in another, which holds it otherwise. */
+export async function carryLive(from: LiveTable, to: LiveTable, clock: Clock): Promise<void> {
+  const now = clock.steady();
+  for (const family of families) {
+    for (const chunk of inChunks(from.entries[family].snapshot())) {
+      const change = new TableChange(to, policySource(to.plan));
+      for (const { value, length, of } of chunk) {
+        const live = livePart(of);
+        if (live !== undefined && live.expires > now) addLive(change, { family, value, length }, live, now);
+      }
+      await new Promise(setImmediate);
+    }
+  }
+}
+
 /** The elements of one of its sets, each with the time that is left. */
 export function tableElements(table: LiveTable, family: Family, tier: Tier, clock: Clock): Element[] {
   const now = clock.steady();
   const elements: Element[] = [];
-  const entries = table.entries[family];
-  for (const piece of tier === 'hosts' ? entries.hostPieces() : entries.prefixPieces()) {
+  for (const piece of piecesIn(table, family, tier)) {
     const element = pieceElement(family, piece, now);
     if (element !== undefined) elements.push(element);
   }

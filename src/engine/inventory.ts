@@ -1,5 +1,6 @@
 /** What a policy puts into the kernel, as text: small enough to keep, exact enough to tell any two policies apart. */
 
+import { describeIpset } from '../compiler/ipsets.js';
 import type { Plan } from '../compiler/plan.js';
 import type { Chain, Origin, Rule, Table } from '../nft/model.js';
 import { describeBase, renderRule, tableName } from '../nft/render.js';
@@ -32,11 +33,13 @@ export interface Inventory {
   readonly sets: readonly InventoryThing[];
   /** Names are `family table kind name`. */
   readonly objects: readonly InventoryThing[];
+  /** Absent in what an older version kept. */
+  readonly ipsets?: readonly InventoryThing[];
 }
 
 export const emptyInventory: Inventory = { tables: [], chains: [], sets: [], objects: [] };
 
-export function inventoryOf({ ruleset: { tables } }: Pick<Plan, 'ruleset'>): Inventory {
+export function inventoryOf({ ruleset: { tables }, manifest }: Pick<Plan, 'ruleset' | 'manifest'>): Inventory {
   return {
     tables: tables.map(tableName),
     chains: tables.flatMap((table) => table.chains.map((chain) => chainOf(table, chain))),
@@ -48,6 +51,9 @@ export function inventoryOf({ ruleset: { tables } }: Pick<Plan, 'ruleset'>): Inv
         thing(`${tableName(table)} ${object.kind} ${object.name}`, renderObject(object), object.origin),
       ),
     ),
+    ...(manifest.ipsets !== undefined && {
+      ipsets: manifest.ipsets.map((ipset) => ({ name: ipset.name, text: describeIpset(ipset) })),
+    }),
   };
 }
 

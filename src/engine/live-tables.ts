@@ -75,12 +75,15 @@ export class LiveTables implements Tables {
       for (const entry of entries) termsOf(entry);
       await this.#reading(() => this.options.reader.notice(table, 0));
       const wishes = await replacement(table, { items: entries, termsOf, owns: isLive });
-      return this.#perform(table, source, wishes, (change, { prefix, terms }: Wish) => {
+      const step = (change: TableChange, { prefix, terms }: Wish) => {
         if (isLater(change, prefix, request)) return 'unchanged';
         return terms === undefined
           ? deleteLive(change, prefix, now.steady)
           : addLive(change, prefix, terms, now.steady);
-      });
+      };
+      return table.plan.ipset === undefined
+        ? this.#perform(table, source, wishes, step)
+        : this.#swap(table, source, wishes, step);
     });
   }
 
@@ -138,6 +141,18 @@ export class LiveTables implements Tables {
     const { count } = tally;
     this.options.events.emit('table', { table: table.name, source, count });
     return count;
+  }
+
+  async #swap<T>(
+    table: LiveTable,
+    source: Source,
+    chunks: Iterable<readonly T[]>,
+    step: (change: TableChange, item: T) => Outcome,
+  ): Promise<ChangeCount> {
+    const tally = new Tally();
+    await this.options.writer.swap(table, source, chunks, (change, item) => tally.note(step(change, item)));
+    this.options.events.emit('table', { table: table.name, source, count: tally.count });
+    return tally.count;
   }
 
   async #alone<T>(table: LiveTable, work: () => Promise<T>): Promise<T> {

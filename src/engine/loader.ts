@@ -69,7 +69,6 @@ export class Loader {
    */
   async load(to: Loadable, from: Loadable | undefined, manifest: Manifest | undefined): Promise<void> {
     const { tables } = this.options;
-    refuseBackends(to.plan);
     await this.#switch(to, manifest);
     try {
       await tables.update([...tables.tables.values()]);
@@ -112,24 +111,14 @@ export class Loader {
   }
 }
 
-/** A table that no set stands behind would take entries and do nothing. */
-function refuseBackends({ tables }: Plan): void {
-  const other = tables.find(({ backend }) => backend !== 'nft');
-  if (other === undefined) return;
-  const { file, line, column } = other.origin;
-  throw new PosternError(
-    'unsupported',
-    `${file}:${line}:${column}: table ${other.name}: backend ${other.backend} is not available; take nft`,
-  );
-}
-
 /** Names of what the manifest has and the kernel hasn't. */
-function missingFrom({ tables, sets, objects, chains }: Manifest, presence: Presence): string[] {
+function missingFrom({ tables, sets, ipsets = [], objects, chains }: Manifest, presence: Presence): string[] {
   const tableName = new Map(tables.map(({ family, name }) => [family, `${family} ${name}`]));
   const inTable = (family: Manifest['sets'][number]['table'], name: string) => `${tableName.get(family)} ${name}`;
   return [
     ...[...tableName.values()].filter((name) => !presence.tables.has(name)),
     ...sets.map(({ table, name }) => inTable(table, name)).filter((name) => !presence.sets.has(name)),
+    ...ipsets.map(({ name }) => name).filter((name) => !presence.ipsets?.has(name)),
     ...chains.map(({ table, name }) => inTable(table, name)).filter((name) => !presence.chains.has(name)),
     ...objects
       .map(({ table, kind, name }) => inTable(table, `${kind} ${name}`))

@@ -25,7 +25,7 @@ export type CompilePolicy = (source: PolicyText, previous: Manifest | undefined)
 /** One difference between what is in the kernel and what a policy asks for. */
 export interface PlanChange {
   readonly action: 'add' | 'delete' | 'change';
-  readonly kind: 'table' | 'chain' | 'rule' | 'set' | 'object' | 'entry';
+  readonly kind: 'table' | 'chain' | 'rule' | 'set' | 'ipset' | 'object' | 'entry';
   /** `inet postern input`; for rules and entries, where they are. */
   readonly name: string;
   /** The rule's text, the entry's prefix, what of it changes. */

@@ -11,6 +11,7 @@ export function inventoryDiff(before: Inventory, after: Inventory, presence: Pre
     ...things('table', named(present.tables), named(after.tables)),
     ...things('object', present.objects, after.objects),
     ...things('set', present.sets, after.sets),
+    ...things('ipset', present.ipsets ?? [], after.ipsets ?? []),
     ...chains(present.chains, after.chains, presence),
     ...strays(after, presence),
   ];
@@ -33,6 +34,7 @@ function presentPart(inventory: Inventory, presence: Presence): Inventory {
     chains: inventory.chains.filter(({ name }) => presence.chains.has(name)),
     sets: inventory.sets.filter(({ name }) => presence.sets.has(name)),
     objects: inventory.objects.filter(({ name }) => presence.objects.has(name)),
+    ipsets: (inventory.ipsets ?? []).filter(({ name }) => presence.ipsets?.has(name)),
   };
 }
 
@@ -81,6 +83,7 @@ function strays(after: Inventory, presence: Presence): PlanChange[] {
   return [
     ...of('table', presence.tables, named(after.tables)),
     ...of('set', presence.sets.keys(), after.sets),
+    ...of('ipset', presence.ipsets?.keys() ?? [], after.ipsets ?? []),
     ...of('chain', presence.chains.keys(), after.chains),
     ...of('object', presence.objects.keys(), after.objects),
   ];

@@ -9,9 +9,9 @@ import type { Contents } from '../nft/transaction.js';
 import type { LiveEntry } from '../store/store.js';
 import type { Clock } from './clock.js';
 import type { Tier } from './entries/element.js';
-import { LiveTable, type RuleUse, type TableSets } from './entries/live-table.js';
+import { LiveTable, nests, type RuleUse, type TableSets } from './entries/live-table.js';
 import { isPolicy } from './entries/terms.js';
-import { fillTable, policySource, policyWishes, putPolicy, tableElements } from './fill-table.js';
+import { carryLive, fillTable, policySource, policyWishes, putPolicy, tableElements } from './fill-table.js';
 import type { Wish } from './replace.js';
 import { sameEntries } from './same-entries.js';
 import type { TableWriter } from './table-writer.js';
@@ -19,7 +19,7 @@ import type { TableWriter } from './table-writer.js';
 /** What of a plan tables depend on. */
 export interface TablesPlan {
   readonly tables: readonly PlanTable[];
-  readonly manifest: Pick<Manifest, 'sets' | 'tables'>;
+  readonly manifest: Pick<Manifest, 'sets' | 'tables' | 'ipsets'>;
   /** By table, where rules add or delete hosts. */
   readonly rules: ReadonlyMap<string, RuleUse>;
 }
@@ -61,10 +61,13 @@ export class PolicyTables {
     const tables = new Map<string, LiveTable>();
     const kept: LiveTable[] = [];
     for (const planned of plan.tables) {
-      const known = this.tables.get(planned.name);
-      const table = known ?? this.#retired.get(planned.name) ?? new LiveTable(planned);
+      const before = this.tables.get(planned.name);
+      const known = before !== undefined && nests(before.plan) === nests(planned) ? before : undefined;
+      const retired = this.#retired.get(planned.name);
+      const table = known ?? (retired && nests(retired.plan) === nests(planned) ? retired : new LiveTable(planned));
       if (known !== undefined) kept.push(known);
       else await fillTable(table, planned, this.options.stored(table.name), this.options.clock);
+      if (before !== undefined && known === undefined) await carryLive(before, table, this.options.clock);
       tables.set(planned.name, table);
     }
     const gone = [...this.tables.values()].filter((table) => !tables.has(table.name));
@@ -93,6 +96,12 @@ export class PolicyTables {
       }
       const elements = tableElements(table, role.family, role.tier, this.options.clock);
       if (elements.length > 0) contents.set(name, elements);
+    }
+    for (const { name, role } of manifest.ipsets ?? []) {
+      const table = role.kind === 'table' ? transition.tables.get(role.table) : undefined;
+      if (table !== undefined && (table !== this.tables.get(table.name) || presence.ipsets?.get(name) === undefined)) {
+        late.add(table);
+      }
     }
     return { contents, late };
   }
@@ -153,9 +162,9 @@ export function setNames({ tables, sets }: Pick<Manifest, 'tables' | 'sets'>): s
 }
 
 /** Where a table's entries are, by index in the manifest. */
-function setsOf(manifest: Pick<Manifest, 'sets'>, name: string): TableSets {
+function setsOf(manifest: Pick<Manifest, 'sets' | 'ipsets'>, name: string): TableSets {
   const sets: Record<Family, Partial<Record<Tier, SetIndex>>> = { 4: {}, 6: {} };
-  for (const [index, { role }] of manifest.sets.entries()) {
+  for (const [index, { role }] of [...manifest.sets, ...(manifest.ipsets ?? [])].entries()) {
     if (role.kind === 'table' && role.table === name) sets[role.family][role.tier] = index;
   }
   return sets;

@@ -1,13 +1,12 @@
 /** Makes the kernel's sets hold what a table says, whatever happened to them. */
 
 import type { ElementChange, ElementState, Kernel } from '../kernel/kernel.js';
-import type { Family } from '../net/address.js';
 import type { Committer } from '../store/committer.js';
 import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
-import { addElement, deleteElement, elementPiece, type Tier } from './entries/element.js';
+import { addElement, deleteElement, elementPiece } from './entries/element.js';
 import type { Piece } from './entries/flatten.js';
-import { families, type LiveTable, tiers } from './entries/live-table.js';
+import { families, type LiveTable, piecesIn, tiers } from './entries/live-table.js';
 import type { Gate } from './gate.js';
 import { inChunks } from './table-writer.js';
 
@@ -35,7 +34,12 @@ export async function reconcile(table: LiveTable, options: ReconcileOptions): Pr
         if (set === undefined) continue;
         const found = await kernel.dump(set);
         const now = clock.steady();
-        const { wrong, missing } = await compare(expected(table, family, tier), found, now);
+        const { wrong, missing } = await compare(
+          piecesIn(table, family, tier),
+          found,
+          now,
+          table.entries[family].nested,
+        );
         await commitAll(
           committer,
           mapped(wrong, (piece) => deleteElement(set, family, tier, piece)),
@@ -58,11 +62,6 @@ function* mapped(pieces: readonly Piece[], change: (piece: Piece) => ElementChan
   }
 }
 
-export function expected(table: LiveTable, family: Family, tier: Tier): Iterable<Piece> {
-  const entries = table.entries[family];
-  return tier === 'hosts' ? entries.hostPieces() : entries.prefixPieces();
-}
-
 /** In parts that are a transaction each; while one is in the kernel the next one is prepared. */
 async function commitAll(committer: Committer, elements: Iterable<ElementChange>): Promise<void> {
   let before: Promise<void> = Promise.resolve();
@@ -81,20 +80,22 @@ export async function compare(
   expected: Iterable<Piece>,
   found: readonly ElementState[],
   now: number,
+  nested = false,
 ): Promise<{ readonly wrong: readonly Piece[]; readonly missing: readonly Piece[] }> {
-  // By first address: neither side overlaps itself.
+  // By first address: neither side overlaps itself, unless pieces nest.
+  const place = ({ first, last }: Piece) => (nested ? (first << 128n) | last : first);
   const left = new Map<bigint, Piece>();
   await calmly(found, (element) => {
     const piece = elementPiece(element, now);
-    left.set(piece.first, piece);
+    left.set(place(piece), piece);
   });
   const missing: Piece[] = [];
   await calmly(expected, (piece) => {
-    const there = left.get(piece.first);
+    const there = left.get(place(piece));
     const isThere = there?.last === piece.last;
-    if (isThere) left.delete(piece.first);
+    if (isThere) left.delete(place(piece));
     if (piece.until <= now) return;
-    if (!isThere || !sameTime(there.until, piece.until)) missing.push(piece);
+    if (!isThere || there.not !== piece.not || !sameTime(there.until, piece.until)) missing.push(piece);
   });
   return { wrong: [...left.values()], missing };
 }

@@ -2,7 +2,7 @@
 
 import { PosternError } from '../errors.js';
 import type { Prefix } from '../net/address.js';
-import { formatPrefix } from '../net/prefix.js';
+import { formatPrefix, isHost } from '../net/prefix.js';
 import type { LiveTable } from './entries/live-table.js';
 import type { TableChange } from './entries/table-change.js';
 import { isPolicy, type Terms } from './entries/terms.js';
@@ -93,7 +93,9 @@ export function termsReader(
   request: number,
 ): (entry: Entry) => Terms {
   let last: { readonly entry: Entry; readonly terms: Terms } | undefined;
+  const { ipset } = table.plan;
   return (entry) => {
+    if (ipset !== undefined && ipset !== 'hash:net') checkSingle(table, entry);
     if (last !== undefined && sameTerms(last.entry, entry)) return last.terms;
     const { not = false, timeoutMs = table.plan.timeoutMs ?? 0, comment } = entry;
     checkTimeout(timeoutMs, entry.prefix);
@@ -110,6 +112,14 @@ export function termsReader(
     last = { entry, terms };
     return terms;
   };
+}
+
+function checkSingle({ name, plan }: LiveTable, { prefix, not }: Entry): void {
+  if (isHost(prefix) && !not) return;
+  throw new PosternError(
+    'invalid',
+    `${formatPrefix(prefix)}: table ${name} is an ipset of type ${plan.ipset}, which holds single addresses; for prefixes and exceptions take type hash:net`,
+  );
 }
 
 function sameTerms(a: Entry, b: Entry): boolean {

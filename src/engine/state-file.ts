@@ -2,7 +2,7 @@
 
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Manifest, PlanTable } from '../compiler/plan.js';
+import type { Manifest, ManifestIpset, PlanTable } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import { formatRange, parseRange } from '../net/prefix.js';
 import type { Inventory } from './inventory.js';
@@ -117,13 +117,32 @@ interface TableJson extends Omit<PlanTable, 'entries'> {
   readonly entries: readonly { readonly file: string; readonly members: readonly string[] }[];
 }
 
-interface StateJson extends Omit<EngineState, 'tables'> {
+/** With its range as text. */
+type IpsetJson = Omit<ManifestIpset, 'range'> & { readonly range?: string };
+type ManifestJson = Omit<Manifest, 'ipsets'> & { readonly ipsets?: readonly IpsetJson[] };
+
+interface StateJson extends Omit<EngineState, 'tables' | 'manifest'> {
   readonly format: typeof format;
+  readonly manifest: ManifestJson;
   readonly tables: readonly TableJson[];
 }
 
 function toJson(state: EngineState): StateJson {
-  return { format, ...state, tables: state.tables.map(tableToJson) };
+  return { format, ...state, manifest: manifestToJson(state.manifest), tables: state.tables.map(tableToJson) };
+}
+
+function manifestToJson({ ipsets, ...manifest }: Manifest): ManifestJson {
+  if (ipsets === undefined) return manifest;
+  const withText = ({ range, ...ipset }: ManifestIpset): IpsetJson =>
+    range === undefined ? ipset : { ...ipset, range: formatRange(range) };
+  return { ...manifest, ipsets: ipsets.map(withText) };
+}
+
+function manifestFromJson({ ipsets, ...manifest }: ManifestJson): Manifest {
+  if (ipsets === undefined) return manifest;
+  const withRange = ({ range, ...ipset }: IpsetJson): ManifestIpset =>
+    range === undefined ? ipset : { ...ipset, range: parseRange(range) };
+  return { ...manifest, ipsets: ipsets.map(withRange) };
 }
 
 function tableToJson(table: PlanTable): TableJson {
@@ -139,7 +158,7 @@ function tableToJson(table: PlanTable): TableJson {
 function fromJson(json: StateJson): EngineState {
   if (json.format !== format) throw new PosternError('damaged', `format ${json.format} is not known`);
   const { format: _, ...state } = json;
-  return { ...state, tables: json.tables.map(tableFromJson) };
+  return { ...state, manifest: manifestFromJson(json.manifest), tables: json.tables.map(tableFromJson) };
 }
 
 function tableFromJson(json: TableJson): PlanTable {

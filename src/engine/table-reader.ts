@@ -172,9 +172,11 @@ export class TableReader {
         const set = table.sets[family][tier];
         if (set === undefined) continue;
         for (const element of await this.options.kernel.dump(set)) {
-          const { first } = elementPiece(element, 0);
+          const piece = elementPiece(element, 0);
           const entry =
-            tier === 'hosts' ? { value: first, length: addressBits(family) } : table.entries[family].prefixOf(first);
+            tier === 'hosts'
+              ? { value: piece.first, length: addressBits(family) }
+              : table.entries[family].prefixOf(piece);
           if (entry !== undefined) addTo(counts, keyOf(family, entry), element);
         }
       }
@@ -187,7 +189,8 @@ export class TableReader {
     { family, value, length, of }: TrieEntry<Terms> & { family: 4 | 6 },
   ): Promise<Count> {
     const total: Count = { packets: 0n, bytes: 0n };
-    const tier = length === addressBits(family) && !of.not ? 'hosts' : 'prefixes';
+    const isSingle = length === addressBits(family) && !of.not && !table.entries[family].nested;
+    const tier = isSingle ? 'hosts' : 'prefixes';
     const set = table.sets[family][tier];
     if (set === undefined) return total;
     for (const piece of table.entries[family].piecesOf(value, length)) {

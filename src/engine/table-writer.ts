@@ -1,11 +1,13 @@
 /** Takes changes to tables into the kernel and the store: in order, in bounded transactions, all of a request or nothing. */
 
 import { PosternError } from '../errors.js';
-import type { ElementChange, ElementKey } from '../kernel/kernel.js';
+import type { Addition, ElementChange, ElementKey, Kernel, SetIndex } from '../kernel/kernel.js';
+import type { Family } from '../net/address.js';
 import type { CommitRequest, Committer } from '../store/committer.js';
 import type { Draft } from '../store/store.js';
 import type { Clock } from './clock.js';
-import type { LiveTable } from './entries/live-table.js';
+import { addElement, type Tier } from './entries/element.js';
+import { families, type LiveTable, piecesIn, tiers } from './entries/live-table.js';
 import { TableChange } from './entries/table-change.js';
 import type { Gate } from './gate.js';
 import type { Source } from './tables.js';
@@ -18,6 +20,7 @@ const urgentEntries = 64;
 const chunksUnderWay = 3;
 
 export interface TableWriterOptions {
+  readonly kernel: Pick<Kernel, 'replace'>;
   readonly committer: Committer;
   /** Does the committer keep entries? Else it needn't be told of them. */
   readonly durable: boolean;
@@ -111,6 +114,61 @@ export class TableWriter {
   ): Promise<void> {
     const change = { table, source, chunk: items, step, made: [] };
     await this.#chunk(this.#single, change, undefined);
+  }
+
+  /**
+   * Makes one request of any length in the table's ipsets by swap: what a packet meets is the old table or the new one.
+   * @throws PosternError `full`, `kernel` and what the store throws.
+   */
+  async swap<T>(
+    table: LiveTable,
+    source: Source,
+    chunks: Iterable<readonly T[]>,
+    step: (change: TableChange, item: T) => void,
+  ): Promise<void> {
+    const { gate, doubt } = this.options;
+    await gate.pass(async () => {
+      const change = new TableChange(table, source);
+      for (const chunk of chunks) {
+        for (const item of chunk) step(change, item);
+        await new Promise(setImmediate);
+      }
+      const full = this.#makeRoom(change);
+      this.options.changed(table);
+      if (full !== undefined) throw full;
+      table.underWay++;
+      try {
+        await this.#store(this.#drafts(change));
+        await this.#swapSets(table);
+      } catch (error) {
+        const reverse = change.reverse();
+        await this.#store(this.#drafts(reverse)).catch(() => {});
+        doubt(table);
+        throw error;
+      } finally {
+        table.underWay--;
+      }
+    });
+  }
+
+  async #store(drafts: readonly Draft[]): Promise<void> {
+    const request = this.options.committer.request();
+    try {
+      for (const chunk of inChunks(drafts)) await request.commit(chunk, []);
+    } finally {
+      await request.done();
+    }
+  }
+
+  /** What came in between is in the table already, so that it isn't lost. */
+  async #swapSets(table: LiveTable): Promise<void> {
+    const { clock, kernel } = this.options;
+    for (const family of families) {
+      for (const tier of tiers) {
+        const set = table.sets[family][tier];
+        if (set !== undefined) await kernel.replace(set, additions(table, { set, family, tier }, clock.steady()));
+      }
+    }
   }
 
   /** Tells the store what was noticed in the kernel. */
@@ -215,6 +273,20 @@ export class TableWriter {
       });
     }
   }
+}
+
+/** Everything that the table holds for one of its sets. */
+function additions(
+  table: LiveTable,
+  { set, family, tier }: { readonly set: SetIndex; readonly family: Family; readonly tier: Tier },
+  now: number,
+): Addition[] {
+  const found: Addition[] = [];
+  for (const piece of piecesIn(table, family, tier)) {
+    const element = addElement(set, family, tier, piece, now);
+    if (element !== undefined) found.push(element);
+  }
+  return found;
 }
 
 /** Cuts a list into chunks of at most `size`. */

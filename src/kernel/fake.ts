@@ -3,7 +3,7 @@
  * (test/kernel/behaviour.ts runs on both), and has what tests need besides: packets, faults, a look inside.
  */
 
-import type { Manifest, ManifestSet, Plan } from '../compiler/plan.js';
+import type { Manifest, ManifestIpset, ManifestSet, Plan } from '../compiler/plan.js';
 import { asPosternError, PosternError } from '../errors.js';
 import type { Address } from '../net/address.js';
 import { objectSpec } from '../nft/object-spec.js';
@@ -15,9 +15,12 @@ import { NFPROTO } from '../wire/nfnetlink.js';
 import { type CommitCallOptions, groupCommit } from './commit.js';
 import type { Drift, DriftWatcher } from './drift.js';
 import { elementBatch, setTarget } from './element-batch.js';
-import type { FakeSet, Undo } from './fake-set.js';
+import { FakeIpset } from './fake-ipset.js';
+import { FakeSet, type Undo } from './fake-set.js';
 import { type FakeObject, type FakeTable, type FakeTables, loadedTables } from './fake-tables.js';
+import { assertIpsetChange } from './ipset-target.js';
 import type {
+  Addition,
   BulkContents,
   ElementChange,
   ElementKey,
@@ -32,6 +35,7 @@ import type { RefusedChange } from './nf.js';
 /** What stays when a daemon ends. */
 interface State {
   tables: FakeTables;
+  ipsets: Map<string, FakeIpset>;
 }
 
 const encoding = { features: { destroy: true, updateTimeout: true }, firstSeq: 1 };
@@ -43,7 +47,7 @@ export interface FakeKernelOptions {
 
 /** A fake kernel without any table. */
 export function fakeKernel({ now = Date.now }: FakeKernelOptions = {}): FakeKernel {
-  return new FakeKernel({ tables: new Map() }, now);
+  return new FakeKernel({ tables: new Map(), ipsets: new Map() }, now);
 }
 
 export class FakeKernel implements Kernel {
@@ -60,8 +64,7 @@ export class FakeKernel implements Kernel {
   /** The same queue as before the real kernel: it merges and orders changes. */
   readonly #queue = groupCommit({
     transact: async (changes) => this.#transact(changes),
-    // Encoding finds what never reaches a kernel.
-    validate: (changes) => void elementBatch(this.#known(), changes, encoding),
+    validate: (changes) => this.#validate(changes),
     now: () => performance.now(),
     later: (_delayMs, run) => void setImmediate(run),
   });
@@ -106,7 +109,8 @@ export class FakeKernel implements Kernel {
 
   /** Packets that a rule counts on an element (`update @set { … counter }`): false when the set is full. */
   packets(set: SetIndex, key: Uint8Array, packets: number, bytes: number): boolean {
-    return this.#set(set).count(key, BigInt(packets), BigInt(bytes));
+    const found = this.#set(set);
+    return found instanceof FakeSet && found.count(key, BigInt(packets), BigInt(bytes));
   }
 
   /** Packets that a named counter or quota sees. */
@@ -142,6 +146,7 @@ export class FakeKernel implements Kernel {
     const tables = loadedTables({ plan, previous, contents, tables: this.state.tables, now: this.now });
     if (tables !== this.state.tables) this.loads += 1;
     this.state.tables = tables;
+    this.#loadIpsets(plan.manifest.ipsets ?? [], previous?.ipsets ?? []);
     this.#manifest = plan.manifest;
     for (const [, changes] of fresh) this.#transact(changes);
   }
@@ -149,6 +154,16 @@ export class FakeKernel implements Kernel {
   async markConnection(connection: FlowMark): Promise<void> {
     this.#begin();
     this.marked.push(connection);
+  }
+
+  #loadIpsets(ipsets: readonly ManifestIpset[], previous: readonly ManifestIpset[]): void {
+    for (const { name } of previous) {
+      if (!ipsets.some((ipset) => ipset.name === name)) this.state.ipsets.delete(name);
+    }
+    for (const ipset of ipsets) {
+      const there = this.state.ipsets.get(ipset.name);
+      this.state.ipsets.set(ipset.name, there?.reshaped(ipset) ?? new FakeIpset(ipset, this.now));
+    }
   }
 
   async adopt(manifest: Manifest): Promise<void> {
@@ -171,7 +186,36 @@ export class FakeKernel implements Kernel {
       chains: all(({ chains }) => chains),
       sets: all(({ sets, maps }) => [...sets.keys()].map((name) => [name, maps.has(name) ? 'map' : 'set'])),
       objects: all(({ objects }) => [...objects].map(([name, { definition }]) => [name, objectSpec(definition)])),
+      ...(this.#manifest?.ipsets !== undefined && { ipsets: await this.ipsets() }),
     };
+  }
+
+  async ipsets(): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    for (const { name } of this.#manifest?.ipsets ?? []) {
+      const ipset = this.state.ipsets.get(name);
+      if (ipset !== undefined) found.set(name, ipset.length);
+    }
+    return found;
+  }
+
+  async replace(set: SetIndex, elements: Iterable<Addition>): Promise<void> {
+    this.#begin();
+    const ipset = this.#set(set);
+    if (!(ipset instanceof FakeIpset)) throw new PosternError('internal', `set ${set}: it is no ipset`);
+    const undo = ipset.flush();
+    try {
+      for (const element of elements) ipset.add(element);
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  /** Somebody runs `ipset flush` or `ipset destroy`; nobody is told. */
+  loseIpset(name: string, how: 'flush' | 'destroy'): void {
+    if (how === 'flush') this.state.ipsets.get(name)?.flush();
+    else this.state.ipsets.delete(name);
   }
 
   async change(changes: readonly ElementChange[], options?: CommitCallOptions): Promise<void> {
@@ -236,7 +280,29 @@ export class FakeKernel implements Kernel {
     return this.#manifest;
   }
 
-  #set(index: SetIndex): FakeSet {
+  /** Encoding finds what never reaches a kernel. */
+  #validate(changes: readonly ElementChange[]): void {
+    const manifest = this.#known();
+    const ofIpset = ({ set }: ElementChange) => manifest.ipsets?.[set - manifest.sets.length];
+    elementBatch(
+      manifest,
+      changes.filter((change) => ofIpset(change) === undefined),
+      encoding,
+    );
+    for (const change of changes) {
+      const ipset = ofIpset(change);
+      if (ipset !== undefined) assertIpsetChange(ipset, change);
+    }
+  }
+
+  #set(index: SetIndex): FakeSet | FakeIpset {
+    const manifest = this.#known();
+    const ipset = manifest.ipsets?.[index - manifest.sets.length];
+    if (ipset !== undefined) {
+      const found = this.state.ipsets.get(ipset.name);
+      if (found === undefined) throw new PosternError('not-found', `ipset ${ipset.name}: not in the kernel`);
+      return found;
+    }
     const { of } = setTarget(this.#known(), index);
     const found = this.#find(of.table)?.sets.get(of.name);
     if (found === undefined) throw new PosternError('not-found', `set ${of.name}: not in the kernel`);

@@ -42,6 +42,8 @@ export type ElementChange =
   | ({ readonly op: 'delete'; readonly set: SetIndex } & ElementKey)
   | { readonly op: 'flush'; readonly set: SetIndex };
 
+export type Addition = Extract<ElementChange, { op: 'add' }>;
+
 export interface ElementState extends ElementKey {
   readonly timeoutMs?: number;
   readonly expiresMs?: number;
@@ -86,6 +88,13 @@ export interface Kernel {
    * @throws PosternError `full`, `kernel`.
    */
   change(changes: readonly ElementChange[], options?: { readonly bulk?: boolean }): Promise<void>;
+  /**
+   * Ipsets only: the set holds exactly these elements afterwards, and until then what it held, never anything between.
+   * @throws PosternError `full`, `kernel`, `busy`.
+   */
+  replace(set: SetIndex, elements: Iterable<Addition>): Promise<void>;
+  /** Ipsets of the manifest that are there as they should be, with their number of elements. */
+  ipsets(): Promise<ReadonlyMap<string, number>>;
   /** One element without listing the set. */
   get(set: SetIndex, key: ElementKey): Promise<ElementState | undefined>;
   /** All elements, without duplicates. `reset` also zeroes their counters; no count is lost or read twice. */

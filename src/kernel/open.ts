@@ -14,6 +14,7 @@ import type { CommitCallOptions } from './commit.js';
 import { type DriftWatcher, driftOf } from './drift.js';
 import { type KernelElements, openElements } from './elements.js';
 import type {
+  Addition,
   BulkContents,
   ElementChange,
   ElementKey,
@@ -165,6 +166,14 @@ export class RealKernel implements Kernel {
 
   change(changes: readonly ElementChange[], options?: CommitCallOptions): Promise<void> {
     return this.elements.change(changes, options);
+  }
+
+  replace(set: SetIndex, elements: Iterable<Addition>): Promise<void> {
+    return this.elements.ipsets.replace(set, elements);
+  }
+
+  ipsets(): Promise<ReadonlyMap<string, number>> {
+    return this.elements.ipsets.present();
   }
 
   get(set: SetIndex, key: ElementKey): Promise<ElementState | undefined> {

@@ -174,11 +174,24 @@ export interface TableDecl extends Located {
   readonly size: number;
   readonly counters: boolean;
   readonly backend: 'nft' | 'ipset';
+  /** Of `backend: ipset`. */
+  readonly ipset?: IpsetDecl;
   /** What becomes of entries that the kernel holds at a start and that nobody knows of. */
   readonly unknown: 'adopt' | 'remove';
   readonly entries: readonly TableEntry[];
   /** Path of a list, relative to the policy's folder; its entries are in `entries` once it was read. */
   readonly file?: string;
+}
+
+/** How a table's ipsets look. */
+export interface IpsetDecl {
+  readonly type: 'hash:ip' | 'hash:net' | 'hash:ip,port' | 'bitmap:ip';
+  readonly comment: boolean;
+  readonly skbinfo: boolean;
+  /** Of hash:ip,port. */
+  readonly ports?: readonly { readonly protocol: number; readonly port: number }[];
+  /** Of bitmap:ip. */
+  readonly range?: AddressRange;
 }
 
 export interface AccountDecl extends Located {

@@ -10,18 +10,21 @@ interface Slot {
 }
 
 export class Delta {
-  /** By key of the first address: at any time the pieces of a set are disjoint. */
-  readonly #slots = new Map<number | bigint, Slot>();
+  /** By first address, at any time the pieces of a set are disjoint; where they nest by their last one, too. */
+  readonly #slots = new Map<number | bigint | string, Slot>();
+
+  /** @param nested pieces may lie within others */
+  constructor(private readonly nested = false) {}
 
   remove(piece: Piece): void {
-    const place = key(piece.first);
+    const place = this.nested ? `${piece.first}-${piece.last}` : key(piece.first);
     const slot = this.#slots.get(place);
     const before = slot === undefined ? piece : slot.before;
     this.#slots.set(place, before === undefined ? {} : { before });
   }
 
   insert(piece: Piece): void {
-    const place = key(piece.first);
+    const place = this.nested ? `${piece.first}-${piece.last}` : key(piece.first);
     const before = this.#slots.get(place)?.before;
     this.#slots.set(place, before === undefined ? { after: piece } : { before, after: piece });
   }
@@ -32,13 +35,10 @@ export class Delta {
     for (const piece of after) this.insert(piece);
   }
 
-  /** Pieces to delete. A piece whose comment changes is deleted and added: the kernel never changes a comment. */
+  /** Pieces to delete. A piece whose comment or nature changes is deleted and added. */
   *deletes(): IterableIterator<Piece> {
     for (const { before, after } of this.#slots.values()) {
-      if (
-        before !== undefined &&
-        (after === undefined || !samePlace(before, after) || before.comment !== after.comment)
-      ) {
+      if (before !== undefined && (after === undefined || !samePlace(before, after) || !sameNature(before, after))) {
         yield before;
       }
     }
@@ -65,5 +65,10 @@ function samePlace(a: Piece, b: Piece): boolean {
 }
 
 function same(a: Piece, b: Piece): boolean {
-  return samePlace(a, b) && a.until === b.until && a.comment === b.comment;
+  return samePlace(a, b) && a.until === b.until && sameNature(a, b);
+}
+
+/** What the kernel never changes of an element. */
+function sameNature(a: Piece, b: Piece): boolean {
+  return a.comment === b.comment && a.not === b.not;
 }

@@ -1,6 +1,6 @@
 /** Pieces of a table as elements of its kernel sets, and back. */
 
-import type { ElementChange, ElementKey, ElementState, SetIndex } from '../../kernel/kernel.js';
+import type { Addition, ElementChange, ElementKey, ElementState, SetIndex } from '../../kernel/kernel.js';
 import type { AddressRange, Family } from '../../net/address.js';
 import { addressBytes, addressFromBytes, formatAddress } from '../../net/address.js';
 import { rangePrefix } from '../../net/prefix.js';
@@ -21,20 +21,15 @@ export function deleteElement(set: SetIndex, family: Family, tier: Tier, piece: 
 }
 
 /** Undefined for a piece whose time has run out. */
-export function addElement(
-  set: SetIndex,
-  family: Family,
-  tier: Tier,
-  piece: Piece,
-  now: number,
-): ElementChange | undefined {
+export function addElement(set: SetIndex, family: Family, tier: Tier, piece: Piece, now: number): Addition | undefined {
   const leftMs = Math.ceil(piece.until - now);
   if (leftMs <= 0) return undefined;
   const { key, keyEnd } = elementKey(family, tier, piece);
-  const element: Mutable<Extract<ElementChange, { op: 'add' }>> = { op: 'add', set, key };
+  const element: Mutable<Addition> = { op: 'add', set, key };
   if (keyEnd !== undefined) element.keyEnd = keyEnd;
   if (leftMs !== Number.POSITIVE_INFINITY) element.timeoutMs = leftMs;
   if (piece.comment !== undefined) element.comment = piece.comment;
+  if (piece.not) element.nomatch = true;
   return element;
 }
 
@@ -75,5 +70,6 @@ export function elementPiece(element: ElementState, now: number): Piece {
     last,
     until: leftMs === undefined ? Number.POSITIVE_INFINITY : now + leftMs,
     ...(element.comment !== undefined && { comment: element.comment }),
+    ...(element.nomatch && { not: true }),
   };
 }

@@ -17,7 +17,11 @@ import { PrefixTrie, type TrieEntry } from './trie.js';
 /** Changes to the two sets of a table and family. */
 export class FamilyDelta {
   readonly hosts = new Delta();
-  readonly prefixes = new Delta();
+  readonly prefixes: Delta;
+
+  constructor(nested = false) {
+    this.prefixes = new Delta(nested);
+  }
 }
 
 export class FamilyEntries {
@@ -27,8 +31,14 @@ export class FamilyEntries {
   readonly #hostCalendar = new Calendar();
   readonly #prefixCalendar = new Calendar();
   #pieces = 0;
+  /** Hosts among the prefixes, where they nest. */
+  #nestedHosts = 0;
 
-  constructor(readonly family: Family) {
+  /** @param nested the kernel's set takes entries as they are, hosts and exceptions too: there is one tier, and no pieces. */
+  constructor(
+    readonly family: Family,
+    readonly nested = false,
+  ) {
     this.#bits = addressBits(family);
     this.#hosts = new PrefixTrie(family, new PackedTerms());
     this.#prefixes = new PrefixTrie(family, new PackedTerms());
@@ -36,12 +46,12 @@ export class FamilyEntries {
 
   /** Elements of the hosts set. */
   get hosts(): number {
-    return this.#hosts.size;
+    return this.nested ? this.#nestedHosts : this.#hosts.size;
   }
 
   /** Entries that are prefixes or have `not`. */
   get prefixes(): number {
-    return this.#prefixes.size;
+    return this.#prefixes.size - this.#nestedHosts;
   }
 
   /** Elements of the prefixes set. */
@@ -55,6 +65,7 @@ export class FamilyEntries {
 
   /** Sets the entry of a prefix, or removes it, and notes in `delta` what that means for the kernel. Answers what was there. */
   put(value: bigint, length: number, terms: Terms | undefined, delta: FamilyDelta): Terms | undefined {
+    if (this.nested) return this.#putNested(value, length, terms, delta.prefixes);
     if (length !== this.#bits) return this.#putPrefix(value, length, terms, delta.prefixes);
     const isException = terms?.not === true;
     const host = this.#putHost(value, isException ? undefined : terms, delta.hosts);
@@ -69,9 +80,10 @@ export class FamilyEntries {
     return this.#prefixes.covering(value, this.#bits).findLast((entry) => entry.of.expires > now);
   }
 
-  /** The prefix entry on which a piece that begins at this address rests, whether it has expired or not. */
-  prefixOf(value: bigint): TrieEntry<Terms> | undefined {
-    return this.#prefixes.covering(value, this.#bits).at(-1);
+  /** The prefix entry on which a piece rests, whether it has expired or not. */
+  prefixOf({ first, last }: Pick<Piece, 'first' | 'last'>): TrieEntry<Terms> | undefined {
+    const covering = this.#prefixes.covering(first, this.#bits);
+    return this.nested ? covering.find((entry) => this.#lastOf(entry) === last) : covering.at(-1);
   }
 
   /** The pieces on which an entry decides. */
@@ -79,11 +91,13 @@ export class FamilyEntries {
     const host = length === this.#bits ? this.#hosts.get(value, length) : undefined;
     if (host !== undefined) return [hostPiece(value, host)];
     const covering = this.#prefixes.covering(value, length);
-    if (covering.at(-1)?.length !== length) return [];
+    const own = covering.at(-1);
+    if (own?.length !== length) return [];
+    if (this.nested) return [this.#nestedPiece(own)];
     const outer = covering.slice(0, -1).map((entry) => entry.of);
     const last = value | ((1n << BigInt(this.#bits - length)) - 1n);
     const pieces = flatten(value, last, outer, this.#prefixes.within(value, length), this.#bits);
-    return pieces.filter((piece) => this.prefixOf(piece.first)?.length === length);
+    return pieces.filter((piece) => this.prefixOf(piece)?.length === length);
   }
 
   /** When something expires next, on the steady clock. */
@@ -97,7 +111,7 @@ export class FamilyEntries {
     const hosts = this.#hostCalendar.take(now, limit).map((node) => this.#hosts.at(node));
     for (const { value, length } of hosts) this.#hosts.delete(value, length);
     const prefixes = this.#prefixCalendar.take(now, limit - hosts.length).map((node) => this.#prefixes.at(node));
-    for (const { value, length } of prefixes) this.#putPrefix(value, length, undefined, delta.prefixes);
+    for (const { value, length } of prefixes) this.put(value, length, undefined, delta);
     return [...hosts, ...prefixes].map(({ value, length }) => ({ family, value, length }));
   }
 
@@ -119,7 +133,47 @@ export class FamilyEntries {
 
   /** What the prefixes set holds. */
   prefixPieces(): Piece[] {
+    if (this.nested) return Array.from(this.#prefixes, (entry) => this.#nestedPiece(entry));
     return flatten(0n, (1n << BigInt(this.#bits)) - 1n, [], this.#prefixes, this.#bits);
+  }
+
+  #putNested(value: bigint, length: number, terms: Terms | undefined, delta: Delta): Terms | undefined {
+    const prefixes = this.#prefixes;
+    const node = terms === undefined ? prefixes.find(value, length) : prefixes.place(value, length);
+    if (node === undefined) return undefined;
+    const old = prefixes.of(node);
+    const counts = length === this.#bits ? 1 : 0;
+    if (old !== undefined) {
+      this.#prefixCalendar.remove(node);
+      delta.remove(this.#nestedPiece({ value, length, of: old }));
+      this.#nestedHosts -= counts;
+      this.#pieces--;
+    }
+    if (terms === undefined) {
+      prefixes.delete(value, length);
+      return old;
+    }
+    prefixes.put(node, terms);
+    this.#prefixCalendar.add(node, terms.expires);
+    delta.insert(this.#nestedPiece({ value, length, of: terms }));
+    this.#nestedHosts += counts;
+    this.#pieces++;
+    return old;
+  }
+
+  #nestedPiece(entry: TrieEntry<Terms>): Piece {
+    const { not, expires, comment } = entry.of;
+    return {
+      first: entry.value,
+      last: this.#lastOf(entry),
+      until: expires,
+      ...(comment !== undefined && { comment }),
+      ...(not && { not }),
+    };
+  }
+
+  #lastOf({ value, length }: TrieEntry<Terms>): bigint {
+    return value | ((1n << BigInt(this.#bits - length)) - 1n);
   }
 
   #putHost(value: bigint, terms: Terms | undefined, delta: Delta): Terms | undefined {

@@ -16,6 +16,8 @@ export interface Piece {
   /** On the steady clock; Infinity: never. */
   readonly until: number;
   readonly comment?: string;
+  /** An exception from wider pieces, where pieces nest. */
+  readonly not?: true;
 }
 
 interface Open {

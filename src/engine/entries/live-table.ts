@@ -5,6 +5,7 @@ import type { SetIndex } from '../../kernel/kernel.js';
 import type { Family, Prefix } from '../../net/address.js';
 import type { Tier } from './element.js';
 import { FamilyEntries } from './family-entries.js';
+import type { Piece } from './flatten.js';
 import type { Terms } from './terms.js';
 
 export const families = [4, 6] as const;
@@ -20,8 +21,13 @@ export interface RuleUse {
   readonly deletes: boolean;
 }
 
+/** Does the kernel hold its entries as they are? */
+export function nests({ ipset }: PlanTable): boolean {
+  return ipset === 'hash:net';
+}
+
 export class LiveTable {
-  readonly entries: Readonly<Record<Family, FamilyEntries>> = { 4: new FamilyEntries(4), 6: new FamilyEntries(6) };
+  readonly entries: Readonly<Record<Family, FamilyEntries>>;
   sets: TableSets = { 4: {}, 6: {} };
   rules: RuleUse = { adds: false, deletes: false };
   /** The policy's entries that are in the table. */
@@ -33,7 +39,10 @@ export class LiveTable {
   /** When its hosts were last compared with the kernel's, on the steady clock. */
   noticedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(public plan: PlanTable) {}
+  constructor(public plan: PlanTable) {
+    const nested = nests(plan);
+    this.entries = { 4: new FamilyEntries(4, nested), 6: new FamilyEntries(6, nested) };
+  }
 
   get name(): string {
     return this.plan.name;
@@ -57,4 +66,10 @@ export class LiveTable {
   nextExpiry(): number {
     return Math.min(...families.map((family) => this.entries[family].nextExpiry()));
   }
+}
+
+/** What one of its sets holds. */
+export function piecesIn(table: LiveTable, family: Family, tier: Tier): Iterable<Piece> {
+  const entries = table.entries[family];
+  return tier === 'hosts' ? entries.hostPieces() : entries.prefixPieces();
 }

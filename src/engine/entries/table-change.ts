@@ -20,12 +20,15 @@ export type ToWall = (steadyMs: number) => number | undefined;
 
 export class TableChange {
   readonly #puts: Put[] = [];
-  readonly #deltas: Readonly<Record<Family, FamilyDelta>> = { 4: new FamilyDelta(), 6: new FamilyDelta() };
+  readonly #deltas: Readonly<Record<Family, FamilyDelta>>;
 
   constructor(
     readonly table: LiveTable,
     readonly source: Source,
-  ) {}
+  ) {
+    const { nested } = table.entries[4];
+    this.#deltas = { 4: new FamilyDelta(nested), 6: new FamilyDelta(nested) };
+  }
 
   put(prefix: Prefix, terms: Terms | undefined): void {
     const { family, value, length } = prefix;

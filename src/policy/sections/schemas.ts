@@ -10,6 +10,7 @@ import { Type } from '../schema-type.js';
 import { NamedMap, Value } from '../types.js';
 import { apiEndpoint } from './api-endpoint.js';
 import { builtinNames } from './builtin.js';
+import { ipsetSchema } from './ipset.js';
 
 /** Elements of a set in the kernel; about 100 bytes each. */
 const largestSize = 16_777_216;
@@ -40,8 +41,9 @@ const tableSchema = Type.Object({
   counters: Type.Boolean({ default: false, description: 'Count packets and bytes of each entry.' }),
   backend: Type.Union([Type.Literal('nft'), Type.Literal('ipset')], {
     default: 'nft',
-    description: 'What holds it in the kernel.',
+    description: 'What holds it in the kernel; an ipset is for rules of iptables.',
   }),
+  ipset: Type.Optional(ipsetSchema),
   unknown: Type.Union([Type.Literal('adopt'), Type.Literal('remove')], {
     default: 'adopt',
     description: 'What becomes of entries that the kernel holds at a start and that nobody knows of.',

@@ -6,6 +6,7 @@ import { type Mapping, Text } from '../node.js';
 import type { Reader } from '../reader.js';
 import { Value } from '../types.js';
 import { builtinEntries } from './builtin.js';
+import { checkIpsetEntries, ipsetOf } from './ipset.js';
 import { coreSections } from './schemas.js';
 
 /** Text of a list file, or undefined when it can't be read. */
@@ -15,12 +16,21 @@ export function readTables(section: Mapping, reader: Reader, readList?: ReadList
   const declared = reader.read(coreSections.tables.schema, section, 'tables') ?? new Map();
   const tables = new Map<string, TableDecl>();
   for (const [name, { at, value }] of declared) {
-    const { entries = [], timeout, builtin, ...options } = value;
+    const { entries = [], timeout, builtin, ipset: written, ...options } = value;
     const listed = options.file === undefined || readList === undefined ? [] : readFile(name, options.file);
     const known = builtin === undefined ? [] : builtinEntries(builtin, at);
     const timeoutMs = timeout === undefined ? {} : { timeoutMs: timeout };
-    const table: TableDecl = { at, name, ...options, ...timeoutMs, entries: [...known, ...entries, ...listed] };
+    const ipset = ipsetOf({ at, name, backend: options.backend }, written, reader);
+    const table: TableDecl = {
+      at,
+      name,
+      ...options,
+      ...timeoutMs,
+      entries: [...known, ...entries, ...listed],
+      ...(ipset !== undefined && { ipset }),
+    };
     checkSize(table);
+    checkIpsetEntries(table, reader);
     tables.set(name, table);
   }
   return tables;
