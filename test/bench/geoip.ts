@@ -19,13 +19,18 @@ const codes = Array.from({ length: countries }, (_, index) =>
   String.fromCharCode(65 + Math.floor(index / 26), 65 + (index % 26)),
 );
 
-/** The whole of IPv4 dealt out: blocks of 4,096 addresses, each with a hole at its end, to the countries by turns. */
+/**
+ * Half of IPv4 dealt out to the countries by turns: blocks of 4,096 addresses, each with a hole at its end. The sender's
+ * address is in such a hole, in the midst of it all, so that every look goes all the way.
+ */
+const firstAddress = 0x64000000 - 3_534;
+
 function writeDatabase(folder: string): void {
   const files = codes.map(() => Buffer.alloc(rangesEach * 8));
   for (let range = 0; range < countries * rangesEach; range++) {
     const country = range % countries;
     const at = Math.floor(range / countries) * 8;
-    const first = 0x01000000 + range * 4_096;
+    const first = firstAddress + range * 4_096;
     files[country]!.writeUInt32BE(first, at);
     files[country]!.writeUInt32BE(first + 4_000, at + 4);
   }
@@ -41,7 +46,7 @@ const head = (folder: string): string =>
 const eachAlone = (folder: string): string =>
   head(folder) + codes.map((code) => `      - { geoip: { from: ${code} }, do: count }\n`).join('');
 
-/** The source of the packets is in none: every look goes all the way. Packets to one port meet no look. */
+/** Packets to one port meet no look. */
 const allTogether = (folder: string): string => {
   const looks = Array.from(
     { length: repeated },
@@ -57,7 +62,7 @@ function nftText(folder: string): string {
   const sets = codes.map((code) => {
     const ranges = new PackedRanges(4);
     for (let index = 0; index < rangesEach; index++) {
-      const first = 0x01000000 + (index * countries + codes.indexOf(code)) * 4_096;
+      const first = firstAddress + (index * countries + codes.indexOf(code)) * 4_096;
       ranges.add({ family: 4, first: BigInt(first), last: BigInt(first + 4_000) });
     }
     const address = (value: bigint): string => [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join('.');
