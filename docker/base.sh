@@ -15,7 +15,12 @@ command -v debootstrap >/dev/null 2>&1 || fail "debootstrap is missing; run: apt
 node=$(node -p process.execPath) || fail "Node.js is missing"
 
 root=$(mktemp -d "${TMPDIR:-/tmp}/postern-base-XXXXXX")
-trap 'rm -rf "$root" "$out.part"' EXIT
+clean() {
+  # debootstrap may have been ended before it took its own mounts away.
+  grep -o " $root/[^ ]*" /proc/mounts | tac | xargs -r umount --lazy
+  rm -rf --one-file-system "$root" "$out.part"
+}
+trap clean EXIT
 trap 'exit 1' HUP INT TERM
 
 debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$out.log" 2>&1 ||

@@ -5,8 +5,8 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { until } from '../kernel/namespace.js';
 
 export interface Docker {
   /** The folder of a daemon of the lab's own; absent: one that was there. */
@@ -31,16 +31,26 @@ export const interruption = new AbortController();
  * @throws Error with what it said, when it fails.
  */
 export async function run(file: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  interruption.signal.throwIfAborted();
   const { env = {}, timeoutMs = longestRunMs } = options;
   // In a group of its own, so that Ctrl+C reaches the lab alone, which ends what there is in the right order.
-  const { stdout } = await execa(file, args, {
-    env,
-    timeout: timeoutMs,
-    detached: true,
-    stdin: 'ignore',
-    cancelSignal: interruption.signal,
-  });
-  return stdout;
+  const child = execa(file, args, { env, timeout: timeoutMs, detached: true, stdin: 'ignore' });
+  const end = () => void (child.pid !== undefined && process.kill(-child.pid, 'SIGTERM'));
+  interruption.signal.addEventListener('abort', end);
+  try {
+    return (await child).stdout;
+  } finally {
+    interruption.signal.removeEventListener('abort', end);
+  }
+}
+
+/** Waits for something that takes its time. @throws Error when it doesn't come. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s`);
+    await sleep(200);
+  }
 }
 
 /** The environment in which docker's programs reach it. */
@@ -89,7 +99,9 @@ async function startDaemon(): Promise<Docker> {
   }
   const docker = { folder };
   try {
-    await until('dockerd answers', async () => ended || (await answers(docker)), longestStartMs);
+    const settled = async () => ended || interruption.signal.aborted || (await answers(docker));
+    await until('dockerd answers', settled, longestStartMs);
+    interruption.signal.throwIfAborted();
     if (ended) throw new Error('dockerd ended at its start');
     return docker;
   } catch (error) {

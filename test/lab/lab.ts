@@ -1,8 +1,7 @@
 /** The lab as a scenario sees it: hosts that run commands. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { interruption, run } from './docker.js';
+import { interruption, run, until } from './docker.js';
 import { project, type Session } from './session.js';
 
 export const hosts = {
@@ -24,6 +23,7 @@ export interface Attempt {
 }
 
 const longestCommandMs = 180_000;
+const longestStartMs = 60_000;
 
 export class Lab {
   readonly #containers = new Map<HostName, Promise<string>>();
@@ -101,23 +101,26 @@ export class Lab {
     return ok ? 'open' : 'shut';
   }
 
-  /** Waits for something that takes its time. @throws Error when it doesn't come. */
-  async until(what: string, holds: () => Promise<boolean>, timeoutMs = 60_000): Promise<void> {
-    const deadline = performance.now() + timeoutMs;
-    while (!(await holds())) {
-      if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s`);
-      await sleep(200, undefined, { signal: interruption.signal });
-    }
-  }
-
   /** The firewall, the web server and Prometheus are all at work. */
   async ready(): Promise<void> {
-    await this.until('the firewall is ready', async () => (await this.tries('firewall', 'postern', 'status')).ok);
-    await this.until('the web server answers', async () => (await this.opens('client1', hosts.web.v4, 80)) === 'open');
-    await this.until('Prometheus has scraped the firewall', async () => {
-      const up = await this.prometheus('up{job="postern"}', 'job').catch(() => new Map());
-      return up.get('postern') === 1;
-    });
+    await until(
+      'the firewall is ready',
+      async () => (await this.tries('firewall', 'postern', 'status')).ok,
+      longestStartMs,
+    );
+    await until(
+      'the web server answers',
+      async () => (await this.opens('client1', hosts.web.v4, 80)) === 'open',
+      longestStartMs,
+    );
+    await until(
+      'Prometheus has scraped the firewall',
+      async () => {
+        const up = await this.prometheus('up{job="postern"}', 'job').catch(() => new Map());
+        return up.get('postern') === 1;
+      },
+      longestStartMs,
+    );
   }
 
   /** As docker does it to a container: `kill --signal KILL`, `start`. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../docker.js';
 import { hosts, type Lab } from '../lab.js';
 import type { Scenario } from './scenario.js';
 
@@ -79,7 +80,7 @@ export const accounting: Scenario = {
     }
 
     const agree = async () => (await disagreements(lab, before)).length === 0;
-    await lab.until('Prometheus has it all', agree, 20_000).catch(() => {});
+    await until('Prometheus has it all', agree, 20_000).catch(() => {});
     const what = 'Prometheus and iptaccount, each address and direction';
     report.row(what, 'agree', (await disagreements(lab, before)).join('; ') || 'agree');
     report.output('iptaccount -l lan', await lab.on('firewall', 'iptaccount', '-l', 'lan'));

@@ -1,3 +1,4 @@
+import { until } from '../docker.js';
 import { hosts } from '../lab.js';
 import { type Scenario, within } from './scenario.js';
 
@@ -13,18 +14,22 @@ until has t_spammer_h4 ${attacker.v4} && has t_spammer_h6 ${attacker.v6}; do
 done
 echo $(($(now) - start))`;
 
+/** Of a quota object: a new one begins with what was left of the old one. */
+const amount = /(quota \S+ \{\s*)(?:over )?\d+ \w+/g;
+
 export const flush: Scenario = {
   name: 'flush',
   title: 'Somebody flushes the ruleset of the firewall: it is back within a second, bans included',
   async play({ lab, report }) {
     await lab.postern('table', 'add', 'spammer', attacker.v4, attacker.v6);
-    const rules = () => lab.on('firewall', 'nft', '-s', '-t', 'list', 'table', 'inet', 'postern');
-    const before = await rules();
-    const found = Number(await lab.metric('postern_drift_repaired_total'));
+    const rules = async () =>
+      (await lab.on('firewall', 'nft', '-s', '-t', 'list', 'table', 'inet', 'postern')).replace(amount, '$1');
+    const repaired = async () => Number(await lab.metric('postern_drift_repaired_total'));
+    const [before, repairedBefore] = [await rules(), await repaired()];
 
     const elapsedMs = Number(await lab.on('firewall', 'sh', '-c', flushAndWait));
     report.row('rules and bans, after nft flush ruleset', ...within(elapsedMs, 1_000, 'ms'));
-    await lab.until('the repair is told', async () => Number(await lab.metric('postern_drift_repaired_total')) > found);
+    await until('the repair is told', async () => (await repaired()) > repairedBefore, 10_000);
     report.row('the rules', 'as before', (await rules()) === before ? 'as before' : 'others');
     for (const version of ['v4', 'v6'] as const) {
       report.row(`http from attacker over ${version}`, 'shut', await lab.opens('attacker', web[version], 80));

@@ -1,3 +1,4 @@
+import { until } from '../docker.js';
 import { type HostName, hosts, type Lab } from '../lab.js';
 import type { Scenario, Stage } from './scenario.js';
 
@@ -9,7 +10,7 @@ const ssh = (lab: Lab, host: HostName, version: 'v4' | 'v6' = 'v4') => lab.opens
 
 async function closes({ lab, report }: Stage, host: HostName): Promise<void> {
   const shut = async () => (await ssh(lab, host)) === 'shut';
-  await lab.until('the door closes', shut, longestOpenMs).catch(() => {});
+  await until('the door closes', shut, longestOpenMs).catch(() => {});
   report.row(`ssh from ${host}, when its time has run out`, 'shut', await ssh(lab, host));
 }
 
@@ -17,7 +18,7 @@ async function closes({ lab, report }: Stage, host: HostName): Promise<void> {
 async function freshMinute(lab: Lab): Promise<void> {
   const last = Number((await lab.tries('remote', 'cat', '/tmp/last-knock')).output);
   const minute = () => Math.floor(Date.now() / 60_000);
-  await lab.until('a minute without a knock', async () => minute() !== last, 70_000);
+  await until('a minute without a knock', async () => minute() !== last, 70_000);
   await lab.on('remote', 'sh', '-c', `echo ${minute()} > /tmp/last-knock`);
 }
 

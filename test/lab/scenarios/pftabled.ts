@@ -1,3 +1,4 @@
+import { until } from '../docker.js';
 import { hosts, type Lab } from '../lab.js';
 import type { Scenario } from './scenario.js';
 
@@ -34,7 +35,7 @@ export const pftabled: Scenario = {
     report.row('http from attacker, before', 'open', await lab.opens('attacker', web.v4, 80));
     await lab.on('remote', 'sh', '-ec', capture);
     await sendCaptured(lab);
-    await lab.until('the ban', async () => (await banned(lab)) === 'banned', 10_000).catch(() => {});
+    await until('the ban', async () => (await banned(lab)) === 'banned', 10_000).catch(() => {});
     report.row('the attacker, after the datagram of remote', 'banned', await banned(lab));
     report.row('http from attacker', 'shut', await lab.opens('attacker', web.v4, 80));
     report.row('http from remote meanwhile', 'open', await lab.opens('remote', web.v4, 80));
@@ -43,14 +44,14 @@ export const pftabled: Scenario = {
     await lab.postern('table', 'delete', 'spammer', attacker.v4);
     await sendCaptured(lab);
     const replays = async () => (await refusals())[0]! - replayed;
-    await lab.until('the refusal', async () => (await replays()) > 0, 10_000).catch(() => {});
+    await until('the refusal', async () => (await replays()) > 0, 10_000).catch(() => {});
     report.row('the same datagram again, when the ban was lifted: refused as a replay', 1, await replays());
     report.row('   the attacker', 'not banned', await banned(lab));
 
     await lab.on('remote', 'sh', '-c', 'head -c 20 /dev/urandom > /tmp/other.key');
     await sendWith(lab, '/tmp/other.key');
     const forgeries = async () => (await refusals())[1]! - forged;
-    await lab.until('the refusal', async () => (await forgeries()) > 0, 10_000).catch(() => {});
+    await until('the refusal', async () => (await forgeries()) > 0, 10_000).catch(() => {});
     report.row('a datagram signed with another key: refused', 1, await forgeries());
     report.row('   the attacker', 'not banned', await banned(lab));
   },

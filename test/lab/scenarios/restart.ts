@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hosts } from '../lab.js';
 import type { Scenario } from './scenario.js';
 
 const { attacker, web } = hosts;
+
+/** What packets have used of a quota is written down every ten seconds. */
+const writtenMs = 12_000;
 
 export const restart: Scenario = {
   name: 'restart',
@@ -10,9 +14,8 @@ export const restart: Scenario = {
     await lab.postern('table', 'add', 'spammer', attacker.v4, attacker.v6, '--timeout', '1h', '--comment', 'stays');
     const entries = async () => (await lab.postern('table', 'show', 'spammer')).split('\n').map(without).join(', ');
     const before = await entries();
-    // What was used up is written down every ten seconds.
-    const used = '400000';
-    await lab.postern('quota', 'sub', 'guest', used);
+    await lab.on('client2', 'curl', '-sS', '-o', '/dev/null', `http://${web.v4}/bytes/100000`);
+    await sleep(writtenMs);
     const left = () => lab.postern('quota', 'show', 'guest');
     const leftBefore = await left();
 
