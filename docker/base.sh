@@ -21,7 +21,7 @@ clean() {
   rm -rf --one-file-system "$root" "$out.part"
 }
 trap clean EXIT
-trap 'exit 1' HUP INT TERM
+trap 'rm -f "$out.log"; exit 1' HUP INT TERM
 
 debootstrap --variant=minbase "$suite" "$root" "$mirror" >"$out.log" 2>&1 ||
   fail "debootstrap could not fetch Debian $suite from $mirror; its log is $out.log (DEBIAN_MIRROR names another mirror)"
