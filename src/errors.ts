@@ -65,13 +65,6 @@ export class PosternError extends Error {
   readonly [brand] = true;
   readonly details: unknown;
 
-  /** An error of ours is one wherever it was made: the bundled commands have this class a second time. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    // Its subclasses inherit this, and mean themselves.
-    if (this !== PosternError) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return typeof value === 'object' && value !== null && brand in value;
-  }
-
   constructor(
     readonly code: ErrorCode,
     message: string,
@@ -101,9 +94,14 @@ export function errorBody(error: unknown): ErrorBody {
   return { error: { code, message, ...(details === undefined ? {} : { details }) } };
 }
 
+/** An error of ours is one wherever it was made: the bundled commands have the class a second time. */
+function isPosternError(error: unknown): error is PosternError {
+  return typeof error === 'object' && error !== null && brand in error;
+}
+
 /** Wraps anything that was thrown. */
 export function asPosternError(error: unknown): PosternError {
-  if (error instanceof PosternError) return error;
+  if (isPosternError(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new PosternError('internal', message, { cause: error });
 }
