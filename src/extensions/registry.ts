@@ -9,6 +9,7 @@ import { delude } from './delude.js';
 import { dhcpmac } from './dhcpmac.js';
 import { echo } from './echo.js';
 import type { ActionCompiler, Extension, MatchCompiler, SectionCompiler } from './extension.js';
+import { fuzzy } from './fuzzy.js';
 import { geoip } from './geoip.js';
 import { gradm } from './gradm.js';
 import { iface } from './iface.js';
@@ -17,6 +18,7 @@ import { ipp2p } from './ipp2p.js';
 import { ipv4options } from './ipv4options.js';
 import { length } from './length.js';
 import { logmark } from './logmark.js';
+import { lscan } from './lscan.js';
 import { pknock } from './pknock.js';
 import { psd } from './psd.js';
 import { quota2 } from './quota2.js';
@@ -37,11 +39,13 @@ export const extensions: readonly Extension[] = [
   geoip,
   gradm,
   iface,
+  fuzzy,
   ipmark,
   ipp2p,
   ipv4options,
   length,
   logmark,
+  lscan,
   pknock,
   psd,
   quota2,

@@ -7,6 +7,7 @@ import { FLAG_BIT, type Packet } from '../../src/wire/packet.js';
 import { compiled, tcp, udp } from '../kernel/scratch-world.js';
 import type { Bench, BenchRow } from './bench.js';
 import { geoipRows } from './geoip.js';
+import { scorerRow } from './psd.js';
 import { onRoad, packetUs, type Road, roadEnds } from './road.js';
 
 /** What is measured. A new match is one entry. */
@@ -17,6 +18,8 @@ interface MatchCost {
   readonly packet: Packet;
   /** Rules in front of the measured ones, and of the counter that they are held against. */
   readonly before?: readonly string[];
+  /** Where the rules stand; prerouting if not given. */
+  readonly chain?: 'input';
   /** Sections of the policy. */
   readonly head?: string;
   /** Most microseconds that it may cost. */
@@ -57,6 +60,19 @@ const costs: readonly MatchCost[] = [
     packet: datagram,
     before: tracked,
   },
+  { work: 'condition', head: 'conditions: { c: on }\n', match: 'condition: c', packet: datagram },
+  { work: 'quota of bytes', head: 'quotas: { q: { bytes: 1PB } }\n', match: 'quota: q', packet: datagram },
+  { work: 'quota of packets', head: 'quotas: { q: { packets: 5000000 } }\n', match: 'quota: q', packet: datagram },
+  {
+    work: 'quota that is looked at',
+    head: 'quotas: { q: { bytes: 1PB } }\n',
+    match: 'quota: { name: q, no_change: true }',
+    packet: datagram,
+  },
+  { work: 'psd, established traffic', match: 'psd: {}', packet: segment, mostUs: 0.1 },
+  { work: 'psd, a port that is known', match: 'psd: {}', packet: tcp(client, firewall, 9, FLAG_BIT.SYN, 40_001) },
+  { work: 'lscan', match: 'tcp: any, lscan: [synscan, cnscan]', packet: segment, before: tracked, chain: 'input' },
+  { work: 'fuzzy, above the upper limit', match: 'fuzzy: {}', packet: datagram },
 ];
 
 const rounds = 5;
@@ -64,7 +80,7 @@ const rounds = 5;
 const repeated = 8;
 
 function policyOf(
-  { head = '', before = [], match }: Pick<MatchCost, 'head' | 'before' | 'match'>,
+  { head = '', before = [], chain = 'prerouting', match }: Omit<MatchCost, 'work' | 'packet'>,
   times: number,
 ): string {
   const rules = [
@@ -72,7 +88,7 @@ function policyOf(
     ...Array.from({ length: times }, (_, index) => `{ name: m${index}, ${match}, do: count }`),
     '{ do: drop }',
   ];
-  return `version: 1\nhygiene: off\n${head}chains:\n  prerouting:\n    rules:\n${rules.map((rule) => `      - ${rule}`).join('\n')}\n`;
+  return `version: 1\nhygiene: off\n${head}chains:\n  ${chain}:\n    rules:\n${rules.map((rule) => `      - ${rule}`).join('\n')}\n`;
 }
 
 /** What `repeated` rules cost a packet more than none, for one of them. By turns, so that the machine's moods meet both. */
@@ -105,5 +121,6 @@ export const matchesBench: Bench = {
   async *run() {
     for (const cost of costs) yield await costRow(cost);
     yield* geoipRows();
+    yield scorerRow();
   },
 };

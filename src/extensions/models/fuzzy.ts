@@ -24,6 +24,9 @@ export function acceptance({ lower, upper }: FuzzyLimits, rate: number): number 
   return low + (high === 100 ? 1 : 0);
 }
 
+/** The greatest random byte with which a packet passes at this acceptance. */
+export const passesUpTo = (accepted: number): number => Math.floor((255 * accepted) / 100);
+
 /** One rule's state. Times are in ticks of a clock that counts `ticksPerSecond`; it may start anywhere. */
 export class FuzzyModel {
   meanRate = 0;
@@ -46,7 +49,7 @@ export class FuzzyModel {
 
   /** The greatest random byte with which a packet passes now; undefined while all pass. */
   get passesUpTo(): number | undefined {
-    return this.acceptance >= 100 ? undefined : Math.floor((255 * this.acceptance) / 100);
+    return this.acceptance >= 100 ? undefined : passesUpTo(this.acceptance);
   }
 
   #count(nowTicks: number, length: number): void {
