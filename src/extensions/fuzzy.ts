@@ -39,7 +39,7 @@ export const fuzzy: Extension = {
         schema,
         negatable: true,
       },
-      { everyPacket: true, compile: compileFuzzy },
+      { compile: compileFuzzy },
     ),
   ],
   iptables: [
