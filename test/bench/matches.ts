@@ -19,7 +19,7 @@ interface MatchCost {
   /** Rules in front of the measured ones, and of the counter that they are held against. */
   readonly before?: readonly string[];
   /** Where the rules stand; prerouting if not given. */
-  readonly chain?: 'input';
+  readonly chain?: 'prerouting' | 'input';
   /** Sections of the policy. */
   readonly head?: string;
   /** Most microseconds that it may cost. */
