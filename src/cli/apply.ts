@@ -45,8 +45,7 @@ for Enter.`,
     const daemon = await runningDaemon(call);
     if (call.values['dry-run'] === true) return dryRun(call, daemon);
     if (daemon !== undefined) await checkOwnFile(daemon, call.args[0]);
-    const applied =
-      daemon === undefined ? await direct(call) : await askReload(daemon, call.values.confirm, call.values.force);
+    const applied = daemon === undefined ? await direct(call) : await askReload(daemon, call.values, call.io);
     await call.io.out(call.values.json === true ? `${JSON.stringify(applied)}\n` : appliedText(applied));
     return 0;
   },

@@ -89,7 +89,8 @@ async function proveDirectly(next: PolicyText, stateFolder: string, force: reado
   const from = kept && compileText(kept.source, kept.manifest);
   const { prove } = await import('./prove.js');
   const notify = (notice: string): void => io.err(`postern: ${notice}\n`);
-  await prove(compileText(next, kept?.manifest), from, force, { notify, sshConnection: io.env.SSH_CONNECTION });
+  const operator = io.env.SSH_CONNECTION;
+  await prove(compileText(next, kept?.manifest), from, { force, ...(operator !== undefined && { operator }) }, notify);
 }
 
 /** The engine's start applies the policy; what that changes it says as an event. */

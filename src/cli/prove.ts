@@ -1,7 +1,7 @@
 /** The proof before an apply, on a copy of this host. */
 
 import type { Plan } from '../compiler/plan.js';
-import type { CompiledPolicy } from '../engine/policy-control.js';
+import type { CompiledPolicy, ProofTerms } from '../engine/policy-control.js';
 import { asPosternError, PosternError } from '../errors.js';
 import { readForeignTables } from '../kernel/foreign-tables.js';
 import { type LiveHost, readLiveFlows, readLiveHost } from '../kernel/live-host.js';
@@ -18,26 +18,20 @@ import { Trial, type TrialLoad } from '../oracle/trial.js';
 import { interfacesOf } from '../oracle/why.js';
 import { counted } from './text.js';
 
-export interface ProofOptions {
-  /** Told of what could not be proved. */
-  notify(notice: string): void;
-  readonly sshConnection?: string | undefined;
-}
-
 /**
  * Refuses a policy that would cut flows that pass now. Where packets can't be tried, that is said, and the apply goes on.
- * @param force names of flows that may be cut
+ * @param notify is told of what could not be proved
  * @throws PosternError `conflict`
  */
 export async function prove(
   next: CompiledPolicy,
   from: CompiledPolicy | undefined,
-  force: readonly string[],
-  { notify, sshConnection }: ProofOptions,
+  { force = [], operator }: ProofTerms,
+  notify: (notice: string) => void,
 ): Promise<void> {
   const host = readLiveHost();
   const living = { sockets: readLiveSockets(), entries: readLiveFlows(), policy: next.policy };
-  const { flows, untold } = livingFlows({ ...living, ...(sshConnection !== undefined && { sshConnection }) });
+  const { flows, untold } = livingFlows({ ...living, ...(operator !== undefined && { sshConnection: operator }) });
   if (flows.length === 0) return;
   let survival: Survival;
   try {

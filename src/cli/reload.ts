@@ -1,7 +1,7 @@
 /** `reload`, `confirm`, `rollback`: the daemon's policy from one version to the next. */
 
 import { type Daemon, daemonOf, daemonOptions } from './client.js';
-import { type Call, command } from './command.js';
+import { type Call, command, type Io } from './command.js';
 import { type AppliedView, appliedText, type PlanView, planText } from './plan-text.js';
 
 const options = { json: { type: 'boolean', help: 'print as JSON' }, ...daemonOptions } as const;
@@ -26,7 +26,7 @@ export const reload = command({
       await call.io.out(json === true ? `${JSON.stringify(plan)}\n` : planText(plan));
       return 0;
     }
-    return print(call, await askReload(daemon, confirm, force));
+    return print(call, await askReload(daemon, { confirm, force }, call.io));
   },
 });
 
@@ -48,10 +48,15 @@ export const rollback = command({
 
 export function askReload(
   daemon: Daemon,
-  confirmWithin: string | undefined,
-  force: readonly string[] | undefined,
+  { confirm, force }: { readonly confirm?: string | undefined; readonly force?: readonly string[] | undefined },
+  { env }: Pick<Io, 'env'>,
 ): Promise<AppliedView> {
-  const body = { ...(confirmWithin !== undefined && { confirmWithin }), ...(force !== undefined && { force }) };
+  const operator = env.SSH_CONNECTION;
+  const body = {
+    ...(confirm !== undefined && { confirmWithin: confirm }),
+    ...(force !== undefined && { force }),
+    ...(operator !== undefined && { operator }),
+  };
   return daemon.ask('POST', '/v1/policy/reload', body);
 }
 

@@ -16,6 +16,7 @@ import type {
   PolicyControl,
   PolicyDiff,
   PolicyText,
+  ProofTerms,
 } from './policy-control.js';
 import { inventoryDiff } from './policy-diff.js';
 import type { EngineState, StateFile } from './state-file.js';
@@ -34,7 +35,7 @@ export interface LivePolicyOptions {
    * @param from what is in force; undefined: nothing of ours is known to be
    * @throws PosternError `conflict`, with the flow and the rule
    */
-  readonly prove?: (next: CompiledPolicy, from: CompiledPolicy | undefined, force: readonly string[]) => Promise<void>;
+  readonly prove?: (next: CompiledPolicy, from: CompiledPolicy | undefined, terms: ProofTerms) => Promise<void>;
   /** The trial is over: tables that left the policy won't come back. */
   readonly settled: () => Promise<void>;
 }
@@ -111,7 +112,7 @@ export class LivePolicy implements PolicyControl {
     return diff;
   }
 
-  async apply(source?: PolicyText, { confirmWithinMs, force = [] }: ApplyOptions = {}): Promise<ApplyResult> {
+  async apply(source?: PolicyText, { confirmWithinMs, ...terms }: ApplyOptions = {}): Promise<ApplyResult> {
     if (confirmWithinMs !== undefined) checkTrial(confirmWithinMs);
     return this.#alone(async () => {
       if (this.#trial !== undefined) {
@@ -121,7 +122,7 @@ export class LivePolicy implements PolicyControl {
       const diff = await this.#counted(async () =>
         this.#change(
           await this.#compile(source),
-          { known: true, force },
+          { known: true, terms },
           confirmWithinMs !== undefined ? before : undefined,
         ),
       );
@@ -195,7 +196,7 @@ export class LivePolicy implements PolicyControl {
   /** @param before what a trial would go back to */
   async #change(
     compiled: CompiledPolicy,
-    { known, force = [] }: { known: boolean; force?: readonly string[] },
+    { known, terms = {} }: { known: boolean; terms?: ProofTerms },
     before?: Force,
   ): Promise<PolicyDiff> {
     const { kernel, loader, events, clock } = this.options;
@@ -204,7 +205,7 @@ export class LivePolicy implements PolicyControl {
     if (!diff.empty || !known) {
       const manifest = this.#manifest();
       await kernel.check(compiled.plan, manifest);
-      if (known) await this.options.prove?.(compiled, this.#force.compiled, force);
+      if (known) await this.options.prove?.(compiled, this.#force.compiled, terms);
       await this.#keep(either(next, this.#force), before);
       try {
         await loader.load(next, known ? this.#force : undefined, manifest);

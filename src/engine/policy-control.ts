@@ -45,7 +45,12 @@ export interface ApplyOptions {
   readonly confirmWithinMs?: number;
   /** Names of flows that may be cut. */
   readonly force?: readonly string[];
+  /** SSH_CONNECTION of who asks: client, its port, server, its port. */
+  readonly operator?: string;
 }
+
+/** What a proof has to know of an apply. */
+export type ProofTerms = Pick<ApplyOptions, 'force' | 'operator'>;
 
 export interface ApplyResult {
   readonly diff: PolicyDiff;

@@ -196,6 +196,18 @@ suite('why', async () => {
     const wrong = await bed.postern('why', '--json', '--hex', '4500', '--in', 'outside');
     assert.equal(wrong.status, 2);
     assert.match(wrong.err, /"code":"invalid"/);
+    // The client of before is connected still.
+    const cutting = '      - { from: 192.0.2.2, tcp: 7000, do: drop }\n      - { state: [';
+    bed.write(policy.replace('      - { state: [', cutting));
+    const refused = await bed.postern('reload');
+    assert.equal(refused.status, 4);
+    assert.match(
+      refused.err,
+      /tcp-7000\/192\.0\.2\.2: a packet from the peer would be stopped by policy\.yaml:10 \{ from: 192\.0\.2\.2, tcp: 7000,/,
+    );
+    const forced = await bed.postern('reload', '--force', 'tcp-7000/192.0.2.2');
+    assert.equal(forced.status, 0, forced.err);
+    bed.write(policy);
     await daemon.stop();
   });
 
@@ -211,7 +223,7 @@ suite('why', async () => {
       const [request] = out.split('\n').map((text) => (text === '' ? undefined : (JSON.parse(text) as WatchedPacket)));
       assert.equal(request?.packet, 'icmp 192.0.2.2 > 192.0.2.1');
       assert.deepEqual([request?.verdict, request?.in, request?.state], ['accept', 'wan', 'new']);
-      assert.match(request?.by ?? '', /^by policy\.yaml:14 \{ icmp: echo-request, do: accept \}$/);
+      assert.match(request?.by ?? '', /^by policy\.yaml:\d+ \{ icmp: echo-request, do: accept \}$/);
       assert.doesNotMatch(await tables(), /postern_watch/);
     });
 

@@ -34,6 +34,13 @@ const ReloadInput = Type.Union([
         description: 'Flows that pass now and may be cut, by the names in the refusal.',
       }),
     ),
+    operator: Type.Optional(
+      Type.String({
+        maxLength: 256,
+        pattern: '^[0-9A-Fa-f.:%]+ [0-9]+ [0-9A-Fa-f.:%]+ [0-9]+$',
+        description: 'SSH_CONNECTION of who asks: a new policy must let him in again.',
+      }),
+    ),
   }),
   Type.Null(),
 ]);
@@ -74,6 +81,7 @@ export function policyRoutes(api: Api, { engine: { policy }, reload }: ApiParts)
       const options = {
         ...(confirmWithin !== undefined && { confirmWithinMs: parseDuration(confirmWithin) }),
         ...(body?.force !== undefined && { force: body.force }),
+        ...(body?.operator !== undefined && { operator: body.operator }),
       };
       return applyOutput(await reload(options));
     },

@@ -38,6 +38,8 @@ export async function openGround({ stateFolder, readPolicy, notify, onStop }: Gr
   onStop(() => audit.close());
   const kernel = await openKernel();
   onStop(() => kernel.close());
+  const { SSH_CONNECTION } = process.env;
+  const operator = SSH_CONNECTION === undefined ? {} : { operator: SSH_CONNECTION };
   const engine = createEngine({
     kernel,
     store,
@@ -47,9 +49,9 @@ export async function openGround({ stateFolder, readPolicy, notify, onStop }: Gr
     compile: async (source, previous) => compileText(source, previous),
     openLinks: (changed) => openLinks({ changed }),
     countries: countryFiles,
-    prove: async (next, from, force) => {
+    prove: async (next, from, terms) => {
       const { prove } = await import('../prove.js');
-      await prove(next, from, force, { notify, sshConnection: process.env.SSH_CONNECTION });
+      await prove(next, from, { ...operator, ...terms }, notify);
     },
   });
   onStop(() => engine.stop());
