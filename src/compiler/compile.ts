@@ -133,9 +133,10 @@ const planTable = (decl: TableDecl): PlanTable => ({
   origin: originOf(decl.at),
 });
 
-const planAccount = ({ name, networks, size, at }: AccountDecl): PlanAccount => ({
+const planAccount = ({ name, networks, size, keep, at }: AccountDecl): PlanAccount => ({
   name,
   networks,
   size,
+  keep,
   origin: originOf(at),
 });

@@ -115,6 +115,8 @@ export interface PlanAccount {
   readonly networks: readonly AddressRange[];
   /** Bound on addresses per family and direction. */
   readonly size: number;
+  /** The counts survive a restart of the machine. */
+  readonly keep: boolean;
   readonly origin: Origin;
 }
 

@@ -3,6 +3,7 @@
 import type { Manifest } from '../compiler/plan.js';
 import type { Kernel, ObjectIndex, SetIndex } from '../kernel/kernel.js';
 import { type Address, addressBits, addressFromBytes, type Family } from '../net/address.js';
+import type { Presence } from '../nft/presence.js';
 import type { Count } from './accounts.js';
 import { calmly } from './calmly.js';
 import { families } from './entries/live-table.js';
@@ -31,6 +32,23 @@ export function accountPlaces(manifest: Pick<Manifest, 'sets' | 'objects'>, acco
     }
   }
   return { sets, overflows, totals };
+}
+
+/** Names of accounts that have places in the kernel. */
+export function countingAccounts(
+  { tables, sets, objects }: Pick<Manifest, 'sets' | 'tables' | 'objects'>,
+  presence: Presence,
+): ReadonlySet<string> {
+  const tableName = new Map(tables.map(({ family, name }) => [family, `${family} ${name}`]));
+  const counting = new Set<string>();
+  for (const { table, name, role } of sets) {
+    if (role.kind === 'account' && presence.sets.has(`${tableName.get(table)} ${name}`)) counting.add(role.account);
+  }
+  for (const { table, kind, name, role } of objects) {
+    if (role.kind !== 'account-total') continue;
+    if (presence.objects.has(`${tableName.get(table)} ${kind} ${name}`)) counting.add(role.account);
+  }
+  return counting;
 }
 
 export interface Counts {

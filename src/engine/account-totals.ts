@@ -38,6 +38,13 @@ export class AccountTotals {
     this.#flushedOverflow = plus(this.#flushedOverflow, overflow);
   }
 
+  /** What was flushed, to be kept; of addresses without a row of their own it is in `overflow`. */
+  async flushed(): Promise<{ readonly sheet: Sheet; readonly overflow: Count }> {
+    const { source, destination } = this.#flushedOthers;
+    const overflow = plus(this.#flushedOverflow, plus(source, destination));
+    return { sheet: await this.with(new Sheet()), overflow };
+  }
+
   /** All that was counted, by address, with what stands in the kernel now. */
   async with(current: Sheet): Promise<Sheet> {
     const all = new Sheet();

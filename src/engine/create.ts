@@ -132,7 +132,15 @@ class KernelEngine implements Engine {
       trouble: (error) => this.#trouble(error),
     });
     this.tables = new LiveTables({ tables, writer, reader: this.#reader, gate, clock, events });
-    this.accounts = new LiveAccounts({ kernel, clock, gate, ...pick(options, 'seriesPerAccount') });
+    this.accounts = new LiveAccounts({
+      kernel,
+      committer: this.#committer,
+      clock,
+      gate,
+      store,
+      trouble: (error) => this.#trouble(error),
+      ...pick(options, 'seriesPerAccount'),
+    });
     this.knocks = new LiveKnocks({ kernel, committer: this.#committer, clock, gate, events, store });
     this.conditions = new LiveConditions({ kernel, committer: this.#committer, clock, gate, events, store });
     this.scans = new LiveScans({ committer: this.#committer, gate, events });
@@ -165,12 +173,14 @@ class KernelEngine implements Engine {
       gate,
       tables: this.#policyTables,
       prepared: (plan, presence) => this.quotas.prepared(plan, presence),
-      contents: ({ manifest }, presence) =>
-        new Map([
+      contents: ({ manifest }, presence) => {
+        this.accounts.before(manifest, presence);
+        return new Map([
           ...this.#interfaces.contents(manifest, presence),
           ...this.conditions.contents(manifest, presence),
           ...this.quotas.contents(manifest, presence),
-        ]),
+        ]);
+      },
       bulk: (plan, presence) => this.#countries.prepare(plan, presence),
       reconcile: (table) => this.#reconcile(table),
       switched: (plan) => this.#switched(plan),
@@ -227,6 +237,7 @@ class KernelEngine implements Engine {
     // Of the others the load has filled the sets.
     for (const table of this.#policyTables.tables.values()) if (adopted.has(table)) await this.#reconcile(table);
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
+    this.accounts.start();
     this.quotas.start();
     await this.#countries.update();
     this.#countries.start();
@@ -237,6 +248,7 @@ class KernelEngine implements Engine {
 
   async stop(): Promise<void> {
     await this.quotas.stop();
+    await this.accounts.stop();
     await this.#noticing.stop();
     await this.#clockWatch.stop();
     await this.#ipsetWatch?.stop();
@@ -371,7 +383,7 @@ class KernelEngine implements Engine {
   async #settled(): Promise<void> {
     const origin = { kind: 'policy', id: this.policy.current?.source.file ?? '' } as const;
     const drafts = this.#policyTables.forget().map((table): Draft => ({ kind: 'flush', table: table.name, origin }));
-    drafts.push(...this.conditions.forget(), ...this.quotas.forget());
+    drafts.push(...this.accounts.forget(), ...this.conditions.forget(), ...this.quotas.forget());
     if (drafts.length > 0) await this.#committer.commit(drafts, []);
     await this.knocks.forget(origin);
   }

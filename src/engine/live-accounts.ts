@@ -3,12 +3,15 @@
 import type { Manifest, PlanAccount } from '../compiler/plan.js';
 import { asPosternError, PosternError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
+import type { Presence } from '../nft/presence.js';
+import type { Committer } from '../store/committer.js';
+import type { Draft } from '../store/store.js';
 import {
   type AccountPlaces,
   accountPlaces,
+  countingAccounts,
   noCount,
   noCounts,
-  plus,
   type Raw,
   readPlaces,
   Sheet,
@@ -27,6 +30,19 @@ import type {
 import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
 import type { Gate } from './gate.js';
+import {
+  fromKept,
+  growth,
+  isKeptAccount,
+  type KeptAccount,
+  noSums,
+  packetsOf,
+  type Sums,
+  together,
+  toKept,
+} from './kept-account.js';
+import { KeptValues, type KeptValuesParts } from './kept-values.js';
+import { Periodic } from './periodic.js';
 
 export interface LiveAccountsOptions {
   readonly kernel: Pick<Kernel, 'dump' | 'object' | 'get' | 'change'>;
@@ -34,7 +50,13 @@ export interface LiveAccountsOptions {
   readonly gate: Gate;
   /** Bound on addresses of one account in metrics. */
   readonly seriesPerAccount?: number;
+  readonly committer: Committer;
+  readonly store: KeptValuesParts['store'];
+  readonly trouble: (error: unknown) => void;
 }
+
+/** Counts that are kept may be this old after a crash of the machine. */
+const saveMs = 60_000;
 
 const defaultSeries = 1_000;
 /** Metrics may be this old: reading a large account takes the kernel a tenth of a second. */
@@ -49,6 +71,10 @@ interface LiveAccount {
   /** Where the kernel can't zero a set: what was counted up to the last flush. */
   flushed: { readonly sheet: Sheet; readonly overflow: Count } | undefined;
   flushedAt: number;
+  /** Counted since the last flush, by kernel sets that are gone. */
+  carried: Sums;
+  /** Packets when it was kept last. */
+  saved: string;
 }
 
 export class LiveAccounts implements Accounts {
@@ -57,11 +83,38 @@ export class LiveAccounts implements Accounts {
   readonly #turns = new Map<string, Promise<unknown>>();
   #series: { readonly at: number; readonly series: Promise<readonly AccountSeries[]> } | undefined;
 
-  constructor(private readonly options: LiveAccountsOptions) {}
+  readonly #kept: KeptValues<KeptAccount>;
+  readonly #saving: Periodic;
+  /** Names of accounts that the kernel counted for before the load that runs. */
+  #counting: ReadonlySet<string> = new Set();
+
+  constructor(private readonly options: LiveAccountsOptions) {
+    this.#kept = new KeptValues('account', isKeptAccount, options);
+    this.#saving = new Periodic(options.clock, saveMs, () => this.#saveAll(), options.trouble);
+  }
+
+  start(): void {
+    this.#saving.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#saving.stop();
+    await this.#saveAll().catch(this.options.trouble);
+  }
+
+  /** What is in the kernel before a load. */
+  before(manifest: Pick<Manifest, 'sets' | 'tables' | 'objects'>, presence: Presence): void {
+    this.#counting = countingAccounts(manifest, presence);
+  }
+
+  /** For the store: what is kept of accounts that left the policy, or are no longer to be kept. */
+  forget(): Draft[] {
+    return this.#kept.forget((name) => this.#accounts.get(name)?.plan.keep !== true);
+  }
 
   /** From now on these accounts are in force; those that go on keep their totals. */
   switch(accounts: readonly PlanAccount[], manifest: Pick<Manifest, 'sets' | 'objects'>): void {
-    const { clock, seriesPerAccount = defaultSeries } = this.options;
+    const { clock, trouble, seriesPerAccount = defaultSeries } = this.options;
     const next = new Map<string, LiveAccount>();
     for (const plan of accounts) {
       const known = this.#accounts.get(plan.name);
@@ -71,10 +124,18 @@ export class LiveAccounts implements Accounts {
         totals: known?.totals ?? new AccountTotals(plan.name, seriesPerAccount, plan.size),
         flushed: known?.flushed,
         flushedAt: known?.flushedAt ?? clock.steady(),
+        carried: known?.carried ?? noSums(),
+        saved: known?.saved ?? '',
       });
     }
+    const known = this.#accounts;
     this.#accounts = next;
     this.#series = undefined;
+    // Before anybody reads them: whoever asks comes later in the account's turn.
+    for (const { name } of accounts.filter(({ keep }) => keep)) {
+      const [isNew, isLost] = [!known.has(name), !this.#counting.has(name)];
+      if (isNew || isLost) this.#alone(name, (account) => this.#restore(account, isNew, isLost)).catch(trouble);
+    }
   }
 
   list(): AccountSummary[] {
@@ -89,6 +150,7 @@ export class LiveAccounts implements Accounts {
     return this.#alone(name, async (account) => {
       const raw = await this.#take(account);
       await account.totals.carry(raw.sheet, raw.overflow);
+      if (account.plan.keep) await this.#save(account, noSums());
       await this.#dropIdle(account, raw);
       account.flushedAt = this.options.clock.steady();
       return this.#reading(account, raw);
@@ -139,13 +201,25 @@ export class LiveAccounts implements Accounts {
   }
 
   /** What was counted since the last flush. */
-  async #current(account: LiveAccount): Promise<Pick<Raw, 'sheet' | 'overflow'>> {
+  async #current(account: LiveAccount): Promise<Sums> {
+    return together(await this.#counted(account), account.carried);
+  }
+
+  /** The part of it that the kernel knows. */
+  async #counted(account: LiveAccount): Promise<Sums> {
     const raw = await readPlaces(this.options.kernel, account.places, false);
-    return account.flushed === undefined ? raw : await minus(raw, account.flushed);
+    return account.flushed === undefined ? raw : growth(raw, account.flushed);
   }
 
   /** The same, and what is counted from now on belongs to the next reading. */
   async #take(account: LiveAccount): Promise<Raw> {
+    const raw = await this.#takeRaw(account);
+    const all = await together(raw, account.carried);
+    account.carried = noSums();
+    return { ...raw, ...all };
+  }
+
+  async #takeRaw(account: LiveAccount): Promise<Raw> {
     const { kernel } = this.options;
     if (account.flushed === undefined) {
       try {
@@ -158,10 +232,43 @@ export class LiveAccounts implements Accounts {
     const raw = await readPlaces(kernel, account.places, false);
     const before = account.flushed ?? { sheet: new Sheet(), overflow: noCount };
     account.flushed = raw;
-    return { ...raw, ...(await minus(raw, before)), idle: [] };
+    return { ...raw, ...(await growth(raw, before)), idle: [] };
   }
 
-  async #reading({ plan }: LiveAccount, { sheet, overflow }: Pick<Raw, 'sheet' | 'overflow'>): Promise<AccountReading> {
+  /**
+   * @param isNew the process knows nothing of it yet
+   * @param isLost the kernel has forgotten what it had counted
+   */
+  async #restore(account: LiveAccount, isNew: boolean, isLost: boolean): Promise<void> {
+    const kept = this.#kept.get(account.plan.name)?.value;
+    if (kept === undefined) return;
+    if (isNew) {
+      const { sheet, overflow } = await fromKept(kept.flushed);
+      await account.totals.carry(sheet, overflow);
+    }
+    const carried = await fromKept(kept.carried);
+    account.carried = isLost ? await together(carried, await fromKept(kept.counted)) : carried;
+    if (isLost) await this.#save(account, noSums());
+  }
+
+  async #saveAll(): Promise<void> {
+    const kept = [...this.#accounts.values()].filter(({ plan }) => plan.keep);
+    for (const { plan } of kept) {
+      await this.#alone(plan.name, async (account) => this.#save(account, await this.#counted(account)));
+    }
+  }
+
+  async #save({ plan, totals, carried, saved }: LiveAccount, counted: Sums): Promise<void> {
+    const parts = [await totals.flushed(), carried, counted] as const;
+    const packets = (await Promise.all(parts.map(packetsOf))).join();
+    if (packets === saved) return;
+    const [flushed, before, now] = await Promise.all(parts.map(toKept));
+    await this.#kept.set(plan.name, { flushed: flushed!, carried: before!, counted: now! });
+    const account = this.#accounts.get(plan.name);
+    if (account !== undefined) account.saved = packets;
+  }
+
+  async #reading({ plan }: LiveAccount, { sheet, overflow }: Sums): Promise<AccountReading> {
     const rows: AccountRow[] = [];
     await calmly(sheet, ({ address, counts }) => rows.push({ address, ...counts }));
     return { account: plan.name, at: this.options.clock.wall(), rows, overflow };
@@ -219,20 +326,6 @@ export class LiveAccounts implements Accounts {
     const known = names.length === 0 ? 'the policy has none' : `the policy has: ${names.join(', ')}`;
     return new PosternError('not-found', `there is no account ${name}; ${known}`);
   }
-}
-
-type Sums = Pick<Raw, 'sheet' | 'overflow'>;
-
-async function minus(now: Sums, before: Sums): Promise<Sums> {
-  const less = (a: Count, b: Count): Count => plus(a, { packets: -b.packets, bytes: -b.bytes });
-  const sheet = new Sheet();
-  await calmly(now.sheet, ({ address, counts }) => {
-    const old = before.sheet.get(address) ?? noCounts;
-    const source = less(counts.source, old.source);
-    const destination = less(counts.destination, old.destination);
-    if (source.packets > 0n || destination.packets > 0n) sheet.add(address, { source, destination });
-  });
-  return { sheet, overflow: less(now.overflow, before.overflow) };
 }
 
 /** Busiest first, without those at rest. */

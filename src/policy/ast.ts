@@ -199,6 +199,8 @@ export interface AccountDecl extends Located {
   readonly networks: readonly AddressRange[];
   /** Bound on addresses per family and direction. */
   readonly size: number;
+  /** The counts survive a restart of the machine. */
+  readonly keep: boolean;
 }
 
 export interface Hygiene {

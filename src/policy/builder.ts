@@ -116,7 +116,7 @@ export class PolicyBuilder {
     const read = this.#reader.read(coreSections.accounts.schema, this.#map('accounts'), 'accounts') ?? new Map();
     const accounts = new Map<string, AccountDecl>();
     for (const [name, { at, value }] of read) {
-      const options = Array.isArray(value) ? { networks: value, size: usualSize } : value;
+      const options = Array.isArray(value) ? { networks: value, size: usualSize, keep: false } : value;
       accounts.set(name, { at, name, ...options });
     }
     return accounts;

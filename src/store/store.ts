@@ -1,6 +1,20 @@
 /**
  * Durable state. Everything is in memory, packed; the disk holds a journal of registers and a snapshot that bounds it.
  * `openStore` is the real one; over `memoryDisk` it is the fake. One suite of behaviour runs on both.
+ *
+ * Why a journal of our own and not LMDB: all reads are served from memory, so that of a database only its log would be
+ * used. Measured with lmdb 3 (synced commits, the same records, 2 cores, ext4; the middle of three runs):
+ *
+ * |                                                    | journal     | lmdb                                            |
+ * |----------------------------------------------------|-------------|-------------------------------------------------|
+ * | durable changes a second, 256 under way            | 117,000     | 73,000                                          |
+ * | durable changes a second, one after the other      | 1,120       | 1,030                                           |
+ * | 100,000 entries from disk into memory              | 280 ms      | 484 ms                                          |
+ * | disk for an entry                                  | 41 bytes    | 67 bytes                                        |
+ * | 64 bytes overwritten somewhere, then read, written | told, set   | process killed (SIGSEGV, SIGABRT) 15 times of   |
+ * |                                                    | aside; all  | 60, error and nothing more read or written 43   |
+ * |                                                    | other       | times, unnoticed twice: pages have no check     |
+ * |                                                    | records kept| sum                                             |
  */
 
 import type { Prefix } from '../net/address.js';

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AccountReading, AccountSeries } from '../../src/engine/accounts.js';
+import { createEngine } from '../../src/engine/create.js';
 import { PosternError } from '../../src/errors.js';
+import { fakeKernel } from '../../src/kernel/fake.js';
 import { addressBytes, formatAddress, parseAddress } from '../../src/net/address.js';
-import { settle } from './fake-clock.js';
-import { type Bench, bench } from './fixture.js';
+import { memoryDisk } from '../../src/store/memory-disk.js';
+import { openStore } from '../../src/store/open.js';
+import type { StoreClock } from '../../src/store/system-clock.js';
+import { FakeClock, settle } from './fake-clock.js';
+import { type Bench, bench, compile } from './fixture.js';
 
 const policy = `
 version: 1
@@ -187,4 +192,66 @@ test('watch tells rates, undisturbed by flushes', async () => {
   abort.abort();
   await watching;
   assert.deepEqual(seen, ['2000 192.168.1.2 0 2,192.168.1.1 1000 0', '2000 ']);
+});
+
+test('an account with keep goes on after a restart and after a reboot, where it is shown and in its series', async () => {
+  const [disk, clock] = [memoryDisk(), new FakeClock()];
+  const storeClock: StoreClock = {
+    wallMs: () => clock.wall(),
+    steadyMs: () => clock.steady(),
+    reading: () => ({ bootId: 'boot', wallMs: clock.wall(), uptimeMs: clock.steady() }),
+  };
+  const text = policy
+    .replace('size: 4 }', 'size: 4, keep: true }')
+    .replace('all_outgoing: 0.0.0.0/0', 'all_outgoing: { networks: [0.0.0.0/0], keep: true }');
+  const open = async (kernel: Bench['kernel']) => {
+    const store = await openStore({ disk, node: 'fw1', clock: storeClock });
+    const readPolicy = async () => ({ file: 'policy.yaml', text });
+    const engine = createEngine({ kernel, compile, readPolicy, clock, store });
+    await engine.start();
+    const stop = async () => {
+      await engine.stop();
+      await store.close();
+    };
+    return { engine, kernel, stop };
+  };
+  const booted = () => fakeKernel({ now: () => clock.steady() });
+  const count = (made: Pick<Bench, 'engine' | 'kernel'>, number: number) => {
+    packets(made as Bench, 'source', '192.168.1.10', number, 100 * number);
+    packets(made as Bench, 'destination', '2001:db8:1::5', number, 60 * number);
+  };
+  const shown = async ({ engine }: Pick<Bench, 'engine'>) => lines(await engine.accounts.read('sales'));
+  const total = async ({ engine }: Pick<Bench, 'engine'>) =>
+    sums(await engine.accounts.series()).filter((line) => line.startsWith('sales'));
+
+  let made = await open(booted());
+  count(made, 5);
+  await made.engine.accounts.flush('sales');
+  count(made, 2);
+  await made.stop();
+  made = await open(made.kernel.reopened());
+  assert.deepEqual(await shown(made), ['192.168.1.10 2/200 0/0', '2001:db8:1::5 0/0 2/120']);
+  assert.deepEqual(await total(made), ['sales 192.168.1.10 source 7/700', 'sales 2001:db8:1::5 destination 7/420']);
+  for (let boot = 1; boot <= 2; boot++) {
+    await clock.pass(61_000);
+    await made.stop();
+    made = await open(booted());
+    count(made, 1);
+    assert.deepEqual(await shown(made), [
+      `192.168.1.10 ${2 + boot}/${200 + 100 * boot} 0/0`,
+      `2001:db8:1::5 0/0 ${2 + boot}/${120 + 60 * boot}`,
+    ]);
+    await made.stop();
+    made = await open(made.kernel.reopened());
+    assert.deepEqual(await total(made), [
+      `sales 192.168.1.10 source ${7 + boot}/${700 + 100 * boot}`,
+      `sales 2001:db8:1::5 destination ${7 + boot}/${420 + 60 * boot}`,
+    ]);
+  }
+  await made.engine.accounts.flush('sales');
+  await made.stop();
+  made = await open(booted());
+  assert.deepEqual(await shown(made), []);
+  assert.deepEqual(await total(made), ['sales 192.168.1.10 source 9/900', 'sales 2001:db8:1::5 destination 9/540']);
+  await made.stop();
 });

@@ -55,6 +55,7 @@ const accountSchema = Type.Union([
   Type.Object({
     networks: Type.Array(Value(network), { minItems: 1, description: 'Whose addresses are counted.' }),
     size: size('Most addresses of each family and direction.'),
+    keep: Type.Boolean({ default: false, description: 'Keep the counts over a restart of the machine.' }),
   }),
 ]);
 
