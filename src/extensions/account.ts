@@ -40,7 +40,8 @@ export const account: Extension = {
       'an address takes memory when it is seen, not before; packets that find the account full are counted apart',
       'up to 16777216 addresses in any layout; the original takes networks up to /8',
     ],
-    checked: 'traffic between namespaces, compared with the packets and bytes that were sent',
+    checked:
+      'traffic between namespaces, compared with the packets and bytes that were sent; the packets of the recorded module, as iptaccount tells them',
   },
 };
 

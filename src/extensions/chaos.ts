@@ -56,7 +56,8 @@ export const chaos: Extension = {
       'sticky: a source gets the same answer from a port each time',
       'answers that are held or deluded differ as those of TARPIT and DELUDE do',
     ],
-    checked: 'shares over 50,000 packets and more, both families; the packets of the recorded module',
+    checked:
+      'shares over 50,000 packets and more, both families; the packets of the recorded module; nmap where it is installed',
   },
 };
 

@@ -94,7 +94,7 @@ export const dhcpmac: Extension = {
       'bridged packets are reached by "bridged", without br_netfilter',
     ],
     checked:
-      'forwarded DHCP messages in both directions, prefixes of 20, 24 and 48 bits, checksums recomputed, and without a checksum; the bridged form is loaded, not sent through',
+      'forwarded DHCP messages in both directions, prefixes of 20, 24 and 48 bits, checksums recomputed, and without a checksum; bridged messages, with checksum offload and without',
   },
 };
 

@@ -25,7 +25,7 @@ const parity = (original: string): Extension['parity'] => ({
     'the packets of the rule are not tracked; those that come back must be left untracked by a rule of their own',
   ],
   checked:
-    'UDP, TCP, ICMP, both families, and fragments of IPv4 through the kernel in prerouting, output and postrouting, checksums recomputed',
+    'TCP, UDP, ICMP and fragments of both families through the kernel in prerouting, output and postrouting: checksums recomputed; real clients with checksum offload and without, and nothing in conntrack',
 });
 
 export const rawdnat: Extension = {

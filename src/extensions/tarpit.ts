@@ -57,7 +57,7 @@ export const tarpit: Extension = {
       'no more than 1000 answers a second, unless the policy says otherwise',
     ],
     checked:
-      'the packets of the recorded module and its vectors; real clients of both families, local and routed, whose data is never taken, with conntrack empty afterwards; nmap where it is installed',
+      'the packets of the recorded module and its vectors; real clients of both families, local and routed, whose data is never taken, with conntrack empty afterwards; how long a client is held in each form; nmap where it is installed',
   },
 };
 

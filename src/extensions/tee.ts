@@ -54,7 +54,8 @@ export const tee: Extension = {
     original: 'xt_TEE',
     runs: 'kernel',
     standing: 'exact',
-    checked: 'copies and originals as they leave, both families, with and without a device, in prerouting',
+    checked:
+      'copies and originals as they leave, both families, with and without a device, in prerouting, output and postrouting',
   },
 };
 

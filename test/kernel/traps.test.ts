@@ -98,6 +98,8 @@ chains:
     rules:
       - { tcp: 1023, do: tarpit }
       - { tcp: 1025, do: delude }
+      - { tcp: 1026, do: { chaos: { delude: true, reject_percentage: 0%, delude_percentage: 100% } } }
+      - { tcp: 1027, do: { chaos: { tarpit: true, reject_percentage: 100% } } }
   input:
     rules:
       - { state: [established, related], do: accept }
@@ -182,6 +184,7 @@ test('the map of MACs is written in one transaction, and read back as it is', as
   ]);
 });
 
+const ports = '1023,1025,1026,1027,2023,2025';
 const scans = ['-sS', '-sT', '-sF', '-sX', '-sN'] as const;
 
 test('nmap sees what the traps pretend', async (t) => {
@@ -193,12 +196,13 @@ test('nmap sees what the traps pretend', async (t) => {
   const made = await network(t, everywhere);
   for (const family of families) {
     for (const scan of scans) {
-      const options = [...(family === 6 ? ['-6'] : []), scan, '-Pn', '-n', '-p', '1023,1025,2023,2025', host[family]];
+      const options = [...(family === 6 ? ['-6'] : []), scan, '-Pn', '-n', '-p', ports, host[family]];
       const { stdout } = await made.client.run('nmap', ...options);
       const open = scan === '-sS' || scan === '-sT';
       // Behind ingress only the daemon answers what is no SYN, and none runs here: those segments are dropped.
       const silent = 'open\\|filtered';
-      const seen = { 1023: silent, 1025: 'closed', 2023: silent, 2025: silent };
+      const seen = { 1023: silent, 1025: 'closed', 1026: 'closed', 2023: silent, 2025: silent };
+      assert.match(stdout, /^1027\/tcp +filtered /m, stdout);
       for (const [port, state] of Object.entries(seen)) {
         assert.match(stdout, new RegExp(`^${port}/tcp +${open ? 'open' : state} `, 'm'), stdout);
       }
