@@ -73,12 +73,18 @@ export async function findDocker(): Promise<Docker> {
   return (await answers({})) ? {} : startDaemon();
 }
 
-/** Without rules of its own in the host's firewall, without a bridge, and without changing what the host forwards. */
 async function startDaemon(): Promise<Docker> {
   if (process.getuid?.() !== 0) {
     throw new Error('no docker daemon answers, and only root can start one: start docker, or run this as root');
   }
-  const folder = await mkdtemp(join(tmpdir(), 'postern-lab-'));
+  return startDaemonIn(await mkdtemp(join(tmpdir(), 'postern-lab-')));
+}
+
+/**
+ * Starts a daemon over what there is in a folder: without rules of its own in the host's firewall, without a bridge, and
+ * without changing what the host forwards. When it doesn't start, the folder is removed.
+ */
+export async function startDaemonIn(folder: string): Promise<Docker> {
   const log = openSync(join(folder, 'dockerd.log'), 'a');
   const child = spawn(
     'dockerd',
@@ -91,23 +97,24 @@ async function startDaemon(): Promise<Docker> {
   );
   closeSync(log);
   child.unref();
-  let ended = false;
-  for (const event of ['error', 'exit']) {
-    child.once(event, () => {
-      ended = true;
-    });
-  }
+  let ended: string | undefined;
+  child.once('error', ({ message }) => {
+    ended = `dockerd can't be started (${message}); install it: apt-get install docker.io`;
+  });
+  child.once('exit', () => {
+    ended = 'dockerd ended at its start';
+  });
   const docker = { folder };
   try {
-    const settled = async () => ended || interruption.signal.aborted || (await answers(docker));
+    const settled = async () => ended !== undefined || interruption.signal.aborted || (await answers(docker));
     await until('dockerd answers', settled, longestStartMs);
     interruption.signal.throwIfAborted();
-    if (ended) throw new Error('dockerd ended at its start');
+    if (ended !== undefined) throw new Error(ended);
     return docker;
   } catch (error) {
     const said = (await readFile(join(folder, 'dockerd.log'), 'utf8')).trim().split('\n').slice(-5).join('\n');
     await stopDocker(docker);
-    throw new Error(`${(error as Error).message}:\n${said}`, { cause: error });
+    throw new Error(`${(error as Error).message}\n${said}`.trimEnd(), { cause: error });
   }
 }
 
@@ -125,8 +132,8 @@ export async function stopDocker({ folder }: Docker): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** The process id of the daemon, while it runs. */
-function daemonOf(folder: string): number | undefined {
+/** The process id of a daemon of the lab's own, while it runs. */
+export function daemonOf(folder: string): number | undefined {
   try {
     const id = Number(readFileSync(processFileIn(folder), 'utf8'));
     return readFileSync(`/proc/${id}/cmdline`, 'utf8').split('\0').includes(processFileIn(folder)) ? id : undefined;

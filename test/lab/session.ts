@@ -1,9 +1,10 @@
 /** A lab that runs, and where the next command finds it. */
 
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { answers, type Docker, findDocker, reaching, run, stopDocker } from './docker.js';
+import { answers, type Docker, daemonOf, findDocker, reaching, run, startDaemonIn, stopDocker } from './docker.js';
 import { buildImages, cache, root } from './images.js';
 
 export interface Session {
@@ -15,13 +16,24 @@ export interface Session {
 const file = join(cache, 'session.json');
 export const project = 'postern-lab';
 
-/** The lab that is up, if one is. What is left of one whose daemon is gone is removed. */
+/**
+ * The lab that is up, if one is. What is left of one whose daemon is gone is removed.
+ * @throws Error when its daemon runs and doesn't answer.
+ */
 export async function upSession(): Promise<Session | undefined> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   const session = JSON.parse(text) as Session;
   if (await answers(session.docker)) return session;
-  await stopDocker(session.docker);
+  const { folder } = session.docker;
+  if (folder !== undefined && daemonOf(folder) !== undefined) {
+    throw new Error(`the lab's docker daemon doesn't answer; its log is ${join(folder, 'dockerd.log')}`);
+  }
+  if (folder !== undefined && existsSync(folder)) {
+    // Only a daemon knows what is left of its containers and networks.
+    await startDaemonIn(folder);
+    await stopSession(session);
+  }
   await rm(file, { force: true });
   return undefined;
 }
