@@ -87,6 +87,11 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'print how each extension compares with that of xtables-addons or pf',
     load: async () => (await import('./parity.js')).parity,
   },
+  doctor: {
+    topic: 'Other',
+    summary: 'try what this kernel and this nft can do, and say what each lack means',
+    load: async () => (await import('./doctor.js')).doctor,
+  },
   version: {
     topic: 'Other',
     summary: 'print the version',

@@ -4,7 +4,7 @@ import { access, constants } from 'node:fs/promises';
 import { release } from 'node:os';
 import { asPosternError, PosternError } from '../errors.js';
 import type { Line } from '../nft/render.js';
-import { type FeatureId, rulesetFeatures } from './features.js';
+import { type FeatureId, type RulesetFeature, rulesetFeatures } from './features.js';
 import type { Nft } from './nft.js';
 import { type NetlinkFeatures, probeNetlink } from './probe-netlink.js';
 
@@ -62,7 +62,11 @@ export async function probe(options: ProbeOptions): Promise<Probe> {
  * Refuses what Postern can't run on.
  * @throws PosternError `unsupported`, with all that is missing.
  */
-export function assertUsable({ features, kernelRelease, nftVersion }: Probe): void {
+export function assertUsable({
+  features,
+  kernelRelease,
+  nftVersion,
+}: Pick<Probe, 'features' | 'kernelRelease' | 'nftVersion'>): void {
   const missing = rulesetFeatures.filter(({ id, required }) => required && !features.has(id));
   if (missing.length === 0) return;
   const list = missing.map(({ title, since }) => `${title} (${since})`).join('; ');
@@ -72,9 +76,22 @@ export function assertUsable({ features, kernelRelease, nftVersion }: Probe): vo
   );
 }
 
-async function probeRulesets(nft: Nft): Promise<Finding[]> {
+/**
+ * Tries only that without which Postern can't run.
+ * @throws PosternError as `probe` and `assertUsable`.
+ */
+export async function assertRequired(nft: Nft): Promise<void> {
+  const required = rulesetFeatures.filter((feature) => feature.required);
+  const findings = await probeRulesets(nft, required);
+  const missing = findings.filter(({ present }) => !present).map(({ id }) => id);
+  if (missing.length === 0) return;
+  const features = new Set(required.map(({ id }) => id).filter((id) => !missing.includes(id)));
+  assertUsable({ features, kernelRelease: release(), nftVersion: await nft.version() });
+}
+
+async function probeRulesets(nft: Nft, features: readonly RulesetFeature[] = rulesetFeatures): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { id, title, lack, since, text } of rulesetFeatures) {
+  for (const { id, title, lack, since, text } of features) {
     const reason = await refusalOf(nft, text);
     findings.push({
       id,

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { commands } from '../../src/cli/commands.js';
+import { run } from '../../src/cli/dispatch.js';
 import { PosternError } from '../../src/errors.js';
 import { rulesetFeatures } from '../../src/kernel/features.js';
 import { type Nft, openNft } from '../../src/kernel/nft.js';
-import { assertUsable, doctorText, probe } from '../../src/kernel/probe.js';
+import { assertRequired, assertUsable, doctorText, probe } from '../../src/kernel/probe.js';
+import { captured } from '../cli/capture.js';
 import { namespace } from './namespace.js';
 
 const netlink = { destroy: true, updateTimeout: false, resetElements: true, filterStates: true };
@@ -65,6 +68,28 @@ test('without what is needed Postern refuses and says what is missing', async ()
     code: 'unsupported',
     message: /lacks what Postern needs: sets with timeouts .*; interval sets .*; upgrade it/,
   });
+});
+
+test('a daemon asks for what it can not run without, and for nothing else', async () => {
+  const tried: string[] = [];
+  const nft = nftThat(async (lines) => void tried.push(lines.map(({ text }) => text).join('\n')));
+  await assertRequired(nft);
+  assert.equal(tried.length, rulesetFeatures.filter(({ required }) => required).length);
+  const without = nftThat(async (lines) => {
+    if (lines.some(({ text }) => text.includes('interval'))) throw new PosternError('kernel', 'no');
+  });
+  await assert.rejects(assertRequired(without), { code: 'unsupported', message: /needs: interval sets/ });
+});
+
+test('postern doctor tells what it found, and fails only when Postern can not run', async () => {
+  const { io, seen } = captured();
+  assert.equal(await run(['doctor'], io, commands), 0);
+  assert.match(seen.out, /^Linux \S+, nft \S+\n/);
+  assert.match(seen.out, /^ok {7}interval sets with timeouts$/m);
+  const json = captured();
+  await run(['doctor', '--json'], json.io, commands);
+  const { findings } = JSON.parse(json.seen.out) as { findings: { id: string; present: boolean }[] };
+  assert.equal(typeof findings.find(({ id }) => id === 'destroy')?.present, 'boolean');
 });
 
 test('a feature on which nft crashes is a lack', async () => {

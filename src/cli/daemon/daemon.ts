@@ -8,8 +8,10 @@ import type { Engine } from '../../engine/engine.js';
 import type { ApplyOptions, ApplyResult, CompiledPolicy } from '../../engine/policy-control.js';
 import { PosternError } from '../../errors.js';
 import { enterNamespace } from '../../kernel/netns.js';
+import { openNft } from '../../kernel/nft.js';
 import { packetCopies } from '../../kernel/packet-copies.js';
 import { openPackets } from '../../kernel/packets.js';
+import { assertRequired } from '../../kernel/probe.js';
 import { ipp2p } from '../../services/ipp2p/service.js';
 import { knock } from '../../services/knock/service.js';
 import { logmark } from '../../services/logmark/service.js';
@@ -73,6 +75,7 @@ async function start(
   if (netns !== undefined) enterNamespace(netns);
   const notify = (notice: string) => log.warn(`store: ${notice}`);
   onStop(lockState(stateFolder, notify));
+  await assertRequired(openNft());
   const claim = await claimSocket(socket);
   onStop(claim.release);
   const path = resolve(policyFile);
