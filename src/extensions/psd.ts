@@ -268,7 +268,12 @@ function chargeChain(spec: PsdSpec, family: Family, site: Site): string {
   const least = Math.ceil(threshold / unit);
   const { weight, over } = memoryOf(spec, family);
   const stem = `psd_${nameOf(spec)}`;
-  const isOver = addTo(site.set(over), source(family), { timeoutMs: spec.delay_threshold });
+  const isOver = jump(
+    site.sharedChain(`${stem}_over${family}`, [
+      { family, statements: [addTo(site.set(over), source(family), { timeoutMs: spec.delay_threshold })] },
+      { family, statements: [match(source(family), setRef(site.set(over)), '!='), site.overflow(over)] },
+    ]),
+  );
   const rest = firstLimit(Math.max(1, least - 1))!;
   const one: Line = {
     family,
