@@ -4,8 +4,8 @@ import type { Scenario } from './scenario.js';
 
 const { attacker, web } = hosts;
 
-/** What packets have used of a quota is written down every ten seconds. */
-const writtenMs = 12_000;
+/** What packets have used of a quota is written down every ten seconds, what an account has counted every minute. */
+const writtenMs = 65_000;
 
 export const restart: Scenario = {
   name: 'restart',
@@ -18,6 +18,8 @@ export const restart: Scenario = {
     await sleep(writtenMs);
     const left = () => lab.postern('quota', 'show', 'guest');
     const leftBefore = await left();
+    const counts = () => lab.postern('iptaccount', '-l', 'lan');
+    const countsBefore = await counts();
 
     const container = await lab.container('firewall');
     await lab.docker('kill', '--signal', 'KILL', container);
@@ -27,6 +29,7 @@ export const restart: Scenario = {
 
     report.row('the bans', before, await entries());
     report.row("what is left of the guest's quota", leftBefore, await left());
+    report.row('the account of the LAN', countsBefore, await counts());
     for (const version of ['v4', 'v6'] as const) {
       report.row(`http from attacker over ${version}`, 'shut', await lab.opens('attacker', web[version], 80));
       report.row(`http from remote over ${version}`, 'open', await lab.opens('remote', web[version], 80));
