@@ -15,7 +15,7 @@
  */
 
 import { type Address, addressBytes, addressFromBytes, compareAddresses } from '../net/address.js';
-import { attributeMap, FLAG, type MessageWriter, malformed, readU32be } from './netlink.js';
+import { attributeMap, FLAG, type MessageWriter, malformed, readU16be, readU32be } from './netlink.js';
 import { messageType, NFPROTO, readNfgenmsg, SUBSYSTEM, writeNfgenmsg } from './nfnetlink.js';
 import { PROTOCOL } from './packet.js';
 
@@ -177,7 +177,7 @@ export function readFlow(body: Buffer): Flow {
     original: readTuple(original),
     reply: readTuple(reply),
     ...(mark !== undefined && { mark: readU32be(mark) }),
-    ...(zone?.length === 2 && { zone: zone.readUInt16BE(0) }),
+    ...(zone !== undefined && { zone: readU16be(zone) }),
     ...(timeout !== undefined && { timeoutS: readU32be(timeout) }),
     ...(status !== undefined && (readU32be(status) & STATUS_ASSURED) !== 0 && { assured: true }),
   };
@@ -212,9 +212,10 @@ export function readFlowState(body: Buffer): FlowState {
     return value && readU32be(value);
   };
   const lifetimeS = number(ENTRY.TIMEOUT);
+  const id = entry.get(ENTRY.ID);
   return {
     // A number of the kernel that nobody has put into network order.
-    id: entry.get(ENTRY.ID)?.readUInt32LE(0) ?? 0,
+    id: id?.length === 4 ? id.readUInt32LE(0) : 0,
     mark: number(ENTRY.MARK) ?? 0,
     status: number(ENTRY.STATUS) ?? 0,
     ...(lifetimeS !== undefined && { lifetimeS }),
@@ -230,16 +231,21 @@ function readTuple(tuple: Buffer): FlowTuple {
   const parts = attributeMap(tuple);
   const ip = attributeMap(parts.get(TUPLE.IP) ?? Buffer.alloc(0));
   const proto = attributeMap(parts.get(TUPLE.PROTO) ?? Buffer.alloc(0));
-  const source = ip.get(IP.V4_SOURCE) ?? ip.get(IP.V6_SOURCE);
-  const destination = ip.get(IP.V4_DESTINATION) ?? ip.get(IP.V6_DESTINATION);
-  if (source === undefined || destination === undefined) throw malformed('conntrack tuple without addresses', 0);
   return {
-    source: addressFromBytes(source),
-    destination: addressFromBytes(destination),
-    sourcePort: proto.get(PROTO.SOURCE_PORT)?.readUInt16BE(0) ?? 0,
-    destinationPort: proto.get(PROTO.DESTINATION_PORT)?.readUInt16BE(0) ?? 0,
+    source: readAddress(ip.get(IP.V4_SOURCE) ?? ip.get(IP.V6_SOURCE)),
+    destination: readAddress(ip.get(IP.V4_DESTINATION) ?? ip.get(IP.V6_DESTINATION)),
+    sourcePort: readPort(proto.get(PROTO.SOURCE_PORT)),
+    destinationPort: readPort(proto.get(PROTO.DESTINATION_PORT)),
   };
 }
+
+function readAddress(bytes: Buffer | undefined): Address {
+  if (bytes?.length !== 4 && bytes?.length !== 16) throw malformed('address of a conntrack tuple', 0);
+  return addressFromBytes(bytes);
+}
+
+/** Protocols without ports have none in their tuples. */
+const readPort = (bytes: Buffer | undefined): number => (bytes === undefined ? 0 : readU16be(bytes));
 
 /** Sets bits of the mark of the connection that a packet with this tuple belongs to; refused with ENOENT without one. */
 export function writeFlowMark(writer: MessageWriter, seq: number, { protocol, tuple, mark, mask }: FlowMark): void {

@@ -142,6 +142,12 @@ export function readText(payload: Buffer): string {
 }
 
 /** @throws PosternError `kernel` when the payload isn't of this size. */
+export function readU16be(payload: Buffer): number {
+  if (payload.length !== 2) throw malformed(`16-bit number of ${payload.length} bytes`, 0);
+  return payload.readUInt16BE(0);
+}
+
+/** @throws PosternError `kernel` when the payload isn't of this size. */
 export function readU32be(payload: Buffer): number {
   if (payload.length !== 4) throw malformed(`32-bit number of ${payload.length} bytes`, 0);
   return payload.readUInt32BE(0);
