@@ -11,8 +11,7 @@ const common = {
   packages: 'external',
   platform: 'node',
   target: 'node20',
-  minifySyntax: true,
-  minifyWhitespace: true,
+  minify: true,
   logLevel: 'warning',
 };
 
