@@ -7,7 +7,7 @@
 
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { forward, link, type Namespace, namespace, type Scope } from '../kernel/namespace.js';
+import { forward, link, type Namespace, namespace, type Scope, until } from '../kernel/namespace.js';
 import type { PeerAnswer, PeerRequest } from './peer.js';
 
 export const hosts = {
@@ -53,6 +53,11 @@ export async function buildNetwork(scope: Scope): Promise<Network> {
   ] as const) {
     await space.run('ip', 'route', 'add', 'default', 'via', gateway4);
     await space.run('ip', '-6', 'route', 'add', 'default', 'via', gateway6);
+  }
+  // Until its link-local addresses are known to be its own, the firewall asks for no neighbour of those it forwards for.
+  for (const space of [outside, firewall, lan]) {
+    const tentative = async () => (await space.run('ip', '-6', 'address', 'show', 'tentative')).stdout;
+    await until(`the addresses of ${space.name} are its own`, async () => (await tentative()) === '', 20_000);
   }
   return {
     firewall,
