@@ -19,7 +19,7 @@ fi
 
 # command:Debian package
 tools="nft:nftables ip:iproute2 sysctl:procps conntrack:conntrack ipset:ipset iptables-nft:iptables ping:iputils-ping
-tcpdump:tcpdump ethtool:ethtool socat:socat nmap:nmap"
+tcpdump:tcpdump ethtool:ethtool socat:socat nmap:nmap curl:curl nc:netcat-openbsd"
 PATH=$PATH:/usr/sbin:/sbin
 if [ "${1:-}" = lab ]; then
   tools=
