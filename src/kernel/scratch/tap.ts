@@ -14,50 +14,25 @@ import {
   TUN_FLAG,
 } from '../layouts.js';
 import type { ScratchDevice } from '../scratch.js';
-import { FRAME_BYTES, type HeldDevice } from './device.js';
+import { HeldDevice } from './device.js';
 
 const DEVICE_FILE = '/dev/net/tun';
 
-export class Tap implements HeldDevice {
-  readonly #buffer = fixedBuffer(FRAME_BYTES);
-
-  private constructor(
-    readonly device: ScratchDevice,
-    private readonly fd: number,
-  ) {}
-
-  /**
-   * Makes the device in the thread's namespace, with its name and index. Undefined where /dev/net/tun may not be opened.
-   * @throws PosternError `system` when the kernel refuses.
-   */
-  static open(device: ScratchDevice): Tap | undefined {
-    const fd = libc.open(DEVICE_FILE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0) return undefined;
-    try {
-      configure(fd, device);
-    } catch (error) {
-      libc.close(fd);
-      const { message } = error as Error;
-      throw new PosternError('system', `scratch device ${device.name}: ${message}`, { cause: error });
-    }
-    return new Tap(device, fd);
+/**
+ * Makes the device in the thread's namespace, with its name and index. Undefined where /dev/net/tun may not be opened.
+ * @throws PosternError `system` when the kernel refuses.
+ */
+export function openTap(device: ScratchDevice): HeldDevice | undefined {
+  const fd = libc.open(DEVICE_FILE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return undefined;
+  try {
+    configure(fd, device);
+  } catch (error) {
+    libc.close(fd);
+    const { message } = error as Error;
+    throw new PosternError('system', `scratch device ${device.name}: ${message}`, { cause: error });
   }
-
-  write(frame: Uint8Array): number {
-    return libc.write(this.fd, frame as Buffer, frame.length) < 0 ? lastErrno() : 0;
-  }
-
-  *sent(): Generator<Uint8Array> {
-    for (;;) {
-      const bytes = libc.read(this.fd, this.#buffer, FRAME_BYTES);
-      if (bytes <= 0) return;
-      yield Uint8Array.from(this.#buffer.subarray(0, bytes));
-    }
-  }
-
-  close(): void {
-    libc.close(this.fd);
-  }
+  return new HeldDevice(device, fd);
 }
 
 function configure(fd: number, { name, index, mac, arpType }: ScratchDevice): void {

@@ -7,7 +7,7 @@ import { PosternError } from '../../errors.js';
 import { IFF } from '../../wire/rtnetlink-setup.js';
 import { AF, CallError, fixedBuffer, lastErrno, libc, SOCK, SOCKADDR_LL } from '../layouts.js';
 import type { ScratchDevice } from '../scratch.js';
-import { FRAME_BYTES, type HeldDevice } from './device.js';
+import { HeldDevice } from './device.js';
 
 /** ETH_P_ALL, in network order. */
 const ALL_PROTOCOLS = 0x0300;
@@ -20,45 +20,20 @@ export interface PairMaker {
   up(index: number, flags: number): void;
 }
 
-export class Veth implements HeldDevice {
-  readonly #buffer = fixedBuffer(FRAME_BYTES);
-
-  private constructor(
-    readonly device: ScratchDevice,
-    private readonly fd: number,
-  ) {}
-
-  /** @throws PosternError `unsupported` for a device without Ethernet headers, `system` when the kernel refuses. */
-  static open(device: ScratchDevice, maker: PairMaker): Veth {
-    const { name, index, mac } = device;
-    if (mac === undefined) {
-      throw new PosternError(
-        'unsupported',
-        `device ${name} has no Ethernet headers, and can't be made without /dev/net/tun: run this as root`,
-      );
-    }
-    const peer = { name: `peer${index}`, index: FIRST_PEER_INDEX + index };
-    maker.make({ name, index }, peer);
-    // Nothing on this side answers, asks or takes part.
-    maker.up(peer.index, IFF.UP | IFF.NOARP);
-    return new Veth(device, openOn(peer.index));
+/** @throws PosternError `unsupported` for a device without Ethernet headers, `system` when the kernel refuses. */
+export function openVeth(device: ScratchDevice, maker: PairMaker): HeldDevice {
+  const { name, index, mac } = device;
+  if (mac === undefined) {
+    throw new PosternError(
+      'unsupported',
+      `device ${name} has no Ethernet headers, and can't be made without /dev/net/tun: run this as root`,
+    );
   }
-
-  write(frame: Uint8Array): number {
-    return libc.write(this.fd, frame as Buffer, frame.length) < 0 ? lastErrno() : 0;
-  }
-
-  *sent(): Generator<Uint8Array> {
-    for (;;) {
-      const bytes = libc.read(this.fd, this.#buffer, FRAME_BYTES);
-      if (bytes <= 0) return;
-      yield Uint8Array.from(this.#buffer.subarray(0, bytes));
-    }
-  }
-
-  close(): void {
-    libc.close(this.fd);
-  }
+  const peer = { name: `peer${index}`, index: FIRST_PEER_INDEX + index };
+  maker.make({ name, index }, peer);
+  // Nothing on this side answers, asks or takes part.
+  maker.up(peer.index, IFF.UP | IFF.NOARP);
+  return new HeldDevice(device, openOn(peer.index));
 }
 
 function openOn(index: number): number {

@@ -16,8 +16,8 @@ import type { Answer, Injection, RawRun, ScratchDevice, ScratchHost } from '../s
 import { growth, readCounters } from './counters.js';
 import type { HeldDevice } from './device.js';
 import { sendLocal } from './local-sender.js';
-import { Tap } from './tap.js';
-import { type PairMaker, Veth } from './veth.js';
+import { openTap } from './tap.js';
+import { openVeth, type PairMaker } from './veth.js';
 
 /** One event takes some 1,300 bytes of it; it is emptied after every packet. */
 const TRACE_BUFFER_BYTES = 32 << 20;
@@ -69,7 +69,7 @@ export class World {
   build({ devices, addresses, routes, rules, sysctls }: ScratchHost): string[] {
     const problems: string[] = [];
     for (const [path, value] of QUIET) writeSysctl(path, value, problems);
-    this.#held = devices.map((device) => Tap.open(device) ?? Veth.open(device, this.#pairs));
+    this.#held = devices.map((device) => openTap(device) ?? openVeth(device, this.#pairs));
     this.#heldBy = new Map(this.#held.map((held) => [held.device.name, held]));
     const up = (link: { index: number; flags: number; mac?: Uint8Array }): void =>
       this.#setUp(problems, `device ${link.index}`, (writer, seq) => writeLinkChange(writer, seq, link));
