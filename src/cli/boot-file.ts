@@ -1,6 +1,6 @@
 /** What `postern snapshot` writes: made from what a daemon keeps, beside it or without it. */
 
-import { mkdir, open, rename } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bootScript } from '../engine/boot-script.js';
 import { systemClock } from '../engine/clock.js';
@@ -14,6 +14,7 @@ import { openNft } from '../kernel/nft.js';
 import { textOf } from '../nft/render.js';
 import { nodeDisk } from '../store/disk.js';
 import { readFolder } from '../store/read-folder.js';
+import { replaceFile } from '../store/replace-file.js';
 import type { LiveEntry } from '../store/store.js';
 import { compileText } from './policy-file.js';
 
@@ -93,12 +94,5 @@ async function interfaceContents(manifest: EngineState['manifest']) {
 /** The old file or the new one, never a part. */
 export async function writeBootFile(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const draft = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await draft.writeFile(text);
-    await draft.sync();
-  } finally {
-    await draft.close();
-  }
-  await rename(`${path}.new`, path);
+  await replaceFile(path, text);
 }

@@ -1,9 +1,10 @@
 /** `postern knock enrol`: makes a client's key, on both sides. */
 
 import { randomBytes } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { PosternError } from '../errors.js';
 import { parseName } from '../net/name.js';
+import { replaceFile } from '../store/replace-file.js';
 import { spa2KeyBytes } from '../wire/spa2.js';
 import { command } from './command.js';
 import { defaultPolicy } from './defaults.js';
@@ -113,10 +114,8 @@ async function addClient(path: string, name: string, client: object): Promise<vo
   if (Object.hasOwn(clients, name)) {
     throw new PosternError('conflict', `${path} has a client '${name}': remove it there, or choose another name`);
   }
-  const next = `${path}.new`;
   try {
-    await writeFile(next, `${JSON.stringify({ ...clients, [name]: client }, undefined, 1)}\n`, { mode: 0o600 });
-    await rename(next, path);
+    await replaceFile(path, `${JSON.stringify({ ...clients, [name]: client }, undefined, 1)}\n`);
   } catch (cause) {
     throw new PosternError('system', `can't write the clients: ${(cause as Error).message}`, { cause });
   }

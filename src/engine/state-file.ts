@@ -1,10 +1,11 @@
 /** What a restart has to know: what was loaded, and whether it was on trial. One small file, replaced whole. */
 
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Manifest, ManifestIpset, PlanTable } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import { formatRange, parseRange } from '../net/prefix.js';
+import { replaceFile } from '../store/replace-file.js';
 import type { Inventory } from './inventory.js';
 import type { PolicyText } from './policy-control.js';
 
@@ -49,7 +50,7 @@ export function stateFile(folder: string): StateFile {
     async write(state) {
       try {
         await mkdir(folder, { recursive: true, mode: 0o700 });
-        await replaceFile(folder, path, JSON.stringify(toJson(state)));
+        await replaceFile(path, JSON.stringify(toJson(state)));
       } catch (error) {
         throw unusable(path, error);
       }
@@ -87,24 +88,6 @@ export function memoryState(): StateFile {
       kept = state;
     },
   };
-}
-
-/** A crash leaves the old file or the new one. */
-async function replaceFile(folder: string, path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
-  const directory = await open(folder, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }
 
 function unusable(path: string, cause: unknown): PosternError {
