@@ -5,7 +5,7 @@ import type { ConditionState } from '../engine/conditions.js';
 import type { EngineMetrics } from '../engine/engine.js';
 import type { QuotaState } from '../engine/quotas.js';
 import type { TableSummary } from '../engine/tables.js';
-import type { MetricFamily } from '../services/service.js';
+import { counter, counterOf, gauge, gaugeOf, type MetricFamily } from '../services/metric-family.js';
 import type { StoreStatus } from '../store/store.js';
 
 type Samples = MetricFamily['samples'];
@@ -54,11 +54,10 @@ export function engineFamilies(metrics: EngineMetrics, tables: readonly TableSum
         value: Number(packets),
       })),
     ),
-    single('counter', 'postern_drift_found_total', 'Changes by others to what is ours.', drift.found),
-    single('counter', 'postern_drift_repaired_total', 'Such changes that were repaired.', drift.repaired),
-    single('counter', 'postern_drift_failed_total', 'Such changes that could not be repaired.', drift.failed),
-    single(
-      'counter',
+    counterOf('postern_drift_found_total', 'Changes by others to what is ours.', drift.found),
+    counterOf('postern_drift_repaired_total', 'Such changes that were repaired.', drift.repaired),
+    counterOf('postern_drift_failed_total', 'Such changes that could not be repaired.', drift.failed),
+    counterOf(
       'postern_drift_repair_seconds_total',
       'Time from the first sign of a change to its repair.',
       drift.repairMs / 1000,
@@ -69,14 +68,13 @@ export function engineFamilies(metrics: EngineMetrics, tables: readonly TableSum
       ['device'],
       missingDevices.map((device) => ({ labels: { device }, value: 1 })),
     ),
-    single('counter', 'postern_policy_applied_total', 'Policies applied.', policy.applied),
-    single('counter', 'postern_policy_failed_total', 'Policies that could not be applied.', policy.failed),
-    single('counter', 'postern_policy_rolled_back_total', 'Policies that were not confirmed.', policy.rolledBack),
+    counterOf('postern_policy_applied_total', 'Policies applied.', policy.applied),
+    counterOf('postern_policy_failed_total', 'Policies that could not be applied.', policy.failed),
+    counterOf('postern_policy_rolled_back_total', 'Policies that were not confirmed.', policy.rolledBack),
     ...(policy.appliedAt === undefined
       ? []
       : [
-          single(
-            'gauge',
+          gaugeOf(
             'postern_policy_applied_timestamp_seconds',
             'When the policy in force was applied.',
             policy.appliedAt / 1000,
@@ -135,23 +133,11 @@ export function quotaFamilies(quotas: readonly QuotaState[]): MetricFamily[] {
 
 export function storeFamilies(status: StoreStatus): MetricFamily[] {
   return [
-    single('gauge', 'postern_store_durable', '1 while changes reach the disk.', status.mode === 'durable' ? 1 : 0),
-    single('gauge', 'postern_store_entries', 'Entries in the store.', status.entries),
-    single('gauge', 'postern_store_journal_bytes', 'Size of the journal.', status.journalBytes),
-    single('gauge', 'postern_store_snapshot_bytes', 'Size of the snapshot.', status.snapshotBytes),
-    single('counter', 'postern_store_syncs_total', 'Times that the journal was synced to the disk.', status.syncs),
-    single('gauge', 'postern_store_slowest_sync_seconds', 'The slowest recent sync.', status.slowestSyncMs / 1000),
+    gaugeOf('postern_store_durable', '1 while changes reach the disk.', status.mode === 'durable' ? 1 : 0),
+    gaugeOf('postern_store_entries', 'Entries in the store.', status.entries),
+    gaugeOf('postern_store_journal_bytes', 'Size of the journal.', status.journalBytes),
+    gaugeOf('postern_store_snapshot_bytes', 'Size of the snapshot.', status.snapshotBytes),
+    counterOf('postern_store_syncs_total', 'Times that the journal was synced to the disk.', status.syncs),
+    gaugeOf('postern_store_slowest_sync_seconds', 'The slowest recent sync.', status.slowestSyncMs / 1000),
   ];
-}
-
-function gauge(name: string, help: string, labels: readonly string[], samples: Samples): MetricFamily {
-  return { name, help, type: 'gauge', labels, samples };
-}
-
-function counter(name: string, help: string, labels: readonly string[], samples: Samples): MetricFamily {
-  return { name, help, type: 'counter', labels, samples };
-}
-
-function single(type: MetricFamily['type'], name: string, help: string, value: number): MetricFamily {
-  return { name, help, type, labels: [], samples: [{ labels: {}, value }] };
 }

@@ -1,7 +1,7 @@
 /** The registry of metrics: families of the engine and the services, the API's own, and those of the process. */
 
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { MetricFamily } from '../services/service.js';
+import { gauge, type MetricFamily } from '../services/metric-family.js';
 import type { ApiParts } from './api.js';
 import { accountFamilies, conditionFamilies, engineFamilies, quotaFamilies, storeFamilies } from './families.js';
 
@@ -47,13 +47,7 @@ export class Metrics {
   async #read(): Promise<string> {
     const { engine, services, store, version } = this.#parts;
     const families = [
-      {
-        name: 'postern_build_info',
-        help: 'Version of Postern.',
-        type: 'gauge',
-        labels: ['version'],
-        samples: [{ labels: { version }, value: 1 }],
-      } as const,
+      gauge('postern_build_info', 'Version of Postern.', ['version'], [{ labels: { version }, value: 1 }]),
       ...engineFamilies(await engine.metrics(), await engine.tables.list()),
       ...accountFamilies(await engine.accounts.series()),
       ...conditionFamilies(await engine.conditions.list()),
@@ -70,8 +64,8 @@ export class Metrics {
     this.#registry.removeSingleMetric(name);
     const options = { name, help, labelNames: [...labels], registers: [this.#registry] };
     if (type === 'gauge') {
-      const gauge = new Gauge(options);
-      for (const sample of samples) gauge.set(sample.labels, sample.value);
+      const shown = new Gauge(options);
+      for (const sample of samples) shown.set(sample.labels, sample.value);
     } else {
       const counter = new Counter(options);
       for (const sample of samples) counter.inc(sample.labels, sample.value);

@@ -8,6 +8,7 @@ import type { PacketCopies } from '../kernel/packet-copies.js';
 import type { Policy } from '../policy/ast.js';
 import type { AuditEvent } from '../store/audit-lines.js';
 import type { Store } from '../store/store.js';
+import type { MetricFamily } from './metric-family.js';
 
 export interface Log {
   info(message: string, facts?: LogFacts): void;
@@ -17,17 +18,6 @@ export interface Log {
 
 /** Further facts of an event, for the JSON form. The message says what people need. */
 export type LogFacts = Readonly<Record<string, string | number | boolean | undefined>>;
-
-/** A family of time series, named as Prometheus asks: base units, counters end in `_total`. */
-export interface MetricFamily {
-  readonly name: string;
-  readonly help: string;
-  readonly type: 'counter' | 'gauge';
-  /** Names of the labels; all samples have them all. */
-  readonly labels: readonly string[];
-  /** Bounded in number by whoever makes them. A counter's value only grows while the process lives. */
-  readonly samples: readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
-}
 
 export interface Service {
   /** @throws PosternError when it can't do what the policy asks; nothing is left running then. */

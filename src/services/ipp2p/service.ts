@@ -4,7 +4,8 @@ import { asPosternError, PosternError } from '../../errors.js';
 import { type Ipp2pSpec, ipp2pCopyBytes, ipp2pDuty } from '../../extensions/ipp2p.js';
 import { type P2pProtocol, p2pNumber, p2pProtocols } from '../../extensions/models/ipp2p.js';
 import type { Policy } from '../../policy/ast.js';
-import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
+import { counter, counterOf, type MetricFamily } from '../metric-family.js';
+import type { Service, ServiceContext, ServiceKind } from '../service.js';
 import type { Recognised } from './duty.js';
 
 export const ipp2p: ServiceKind<true> = {
@@ -54,20 +55,17 @@ class Ipp2pService implements Service {
 
   metrics(): readonly MetricFamily[] {
     return [
-      {
-        name: 'postern_ipp2p_recognised_total',
-        help: 'Packets by which the daemon recognised a peer-to-peer connection.',
-        type: 'counter',
-        labels: ['protocol'],
-        samples: [...this.#marked].map(([protocol, value]) => ({ labels: { protocol }, value })),
-      },
-      {
-        name: 'postern_ipp2p_unmarked_total',
-        help: 'Of these, packets whose connection was gone before it was marked.',
-        type: 'counter',
-        labels: [],
-        samples: [{ labels: {}, value: this.#failed }],
-      },
+      counter(
+        'postern_ipp2p_recognised_total',
+        'Packets by which the daemon recognised a peer-to-peer connection.',
+        ['protocol'],
+        [...this.#marked].map(([protocol, value]) => ({ labels: { protocol }, value })),
+      ),
+      counterOf(
+        'postern_ipp2p_unmarked_total',
+        'Of these, packets whose connection was gone before it was marked.',
+        this.#failed,
+      ),
     ];
   }
 

@@ -5,9 +5,10 @@ import { knockCopyBytes } from '../../extensions/knock-copies.js';
 import type { KnockSpec } from '../../extensions/pknock.js';
 import { RawSender } from '../../kernel/raw-sender.js';
 import { encodePacket, type Packet } from '../../wire/packet.js';
+import { counter, type MetricFamily } from '../metric-family.js';
 import { MemoryReplayWindow } from '../replay-window.js';
 import { readSecret, withoutNewline } from '../secret.js';
-import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
+import type { Service, ServiceContext, ServiceKind } from '../service.js';
 import { readClients } from './clients.js';
 import { type KnockKeys, KnockReceiver } from './receiver.js';
 
@@ -71,13 +72,12 @@ class KnockService implements Service {
       [...results].map(([result, value]) => ({ labels: { knock: name, result }, value })),
     );
     return [
-      {
-        name: 'postern_knocks_total',
-        help: 'Knocks that came to the daemon, by what became of them.',
-        type: 'counter',
-        labels: ['knock', 'result'],
+      counter(
+        'postern_knocks_total',
+        'Knocks that came to the daemon, by what became of them.',
+        ['knock', 'result'],
         samples,
-      },
+      ),
     ];
   }
 

@@ -4,7 +4,8 @@ import { asPosternError, PosternError } from '../../errors.js';
 import { type LogmarkTarget, logmarkBytes, logmarkDuty } from '../../extensions/logmark.js';
 import { FlowLookup } from '../../kernel/flow-lookup.js';
 import type { Policy } from '../../policy/ast.js';
-import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
+import { counterOf, type MetricFamily } from '../metric-family.js';
+import type { Service, ServiceContext, ServiceKind } from '../service.js';
 import type { MarkedCopy } from './duty.js';
 import { recordOf } from './record.js';
 import { openSink, type Sink } from './sinks.js';
@@ -68,16 +69,9 @@ class LogmarkService implements Service {
     const { written, dropped } = this.#counts;
     const missed = this.context.copies?.counters(logmarkDuty);
     const lost = (missed?.lost ?? 0) + (missed?.eventsDropped ?? 0) + dropped;
-    const family = (name: string, help: string, value: number): MetricFamily => ({
-      name,
-      help,
-      type: 'counter',
-      labels: [],
-      samples: [{ labels: {}, value }],
-    });
     return [
-      family('postern_logmark_lines_total', 'Lines that LOGMARK wrote.', written),
-      family('postern_logmark_lost_total', 'Packets of LOGMARK that there is no line of.', lost),
+      counterOf('postern_logmark_lines_total', 'Lines that LOGMARK wrote.', written),
+      counterOf('postern_logmark_lost_total', 'Packets of LOGMARK that there is no line of.', lost),
     ];
   }
 

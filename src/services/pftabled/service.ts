@@ -4,8 +4,9 @@ import { readFile, stat } from 'node:fs/promises';
 import { PosternError } from '../../errors.js';
 import type { PftabledSection } from '../../policy/ast.js';
 import { pftabledKey } from '../../wire/pftabled.js';
+import { counter, type MetricFamily } from '../metric-family.js';
 import { MemoryReplayWindow } from '../replay-window.js';
-import type { Log, MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
+import type { Log, Service, ServiceContext, ServiceKind } from '../service.js';
 import { formatEndpoint, listenUdp, type UdpListener } from '../udp.js';
 import { PftabledReceiver } from './receiver.js';
 import type { PftabledRules } from './verify.js';
@@ -57,13 +58,12 @@ class PftabledService implements Service {
 
   metrics(): readonly MetricFamily[] {
     return [
-      {
-        name: 'postern_pftabled_datagrams_total',
-        help: 'Datagrams of pftabled clients, by what became of them.',
-        type: 'counter',
-        labels: ['result'],
-        samples: [...(this.#receiver?.counts ?? [])].map(([result, value]) => ({ labels: { result }, value })),
-      },
+      counter(
+        'postern_pftabled_datagrams_total',
+        'Datagrams of pftabled clients, by what became of them.',
+        ['result'],
+        [...(this.#receiver?.counts ?? [])].map(([result, value]) => ({ labels: { result }, value })),
+      ),
     ];
   }
 

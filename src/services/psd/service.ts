@@ -5,7 +5,8 @@ import { type PsdDuty, psdCopyBytes, psdDuty } from '../../extensions/psd-names.
 import { addressFromBytes } from '../../net/address.js';
 import type { Policy } from '../../policy/ast.js';
 import { LineLimit } from '../line-limit.js';
-import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
+import { counterOf, type MetricFamily } from '../metric-family.js';
+import type { Service, ServiceContext, ServiceKind } from '../service.js';
 import type { Detector, PsdEvent } from './duty.js';
 
 export const psd: ServiceKind<readonly unknown[]> = {
@@ -61,11 +62,11 @@ class PsdService implements Service {
     const counted = this.context.copies?.counters(psdDuty);
     const evicted = [...this.#evicted.values()].reduce((sum, count) => sum + count, 0);
     return [
-      family('postern_psd_probes_total', 'Probes that were scored.', counted?.packets ?? 0),
-      family('postern_psd_lost_total', 'Probes that found no room on the way to the scorer.', counted?.lost ?? 0),
-      family('postern_psd_sources_total', 'Times that a source was found to scan.', this.#found),
-      family('postern_psd_failed_total', 'Sources that could not be put into the set.', this.#failed),
-      family('postern_psd_evicted_total', 'Sources that were forgotten early, for want of room.', evicted),
+      counterOf('postern_psd_probes_total', 'Probes that were scored.', counted?.packets ?? 0),
+      counterOf('postern_psd_lost_total', 'Probes that found no room on the way to the scorer.', counted?.lost ?? 0),
+      counterOf('postern_psd_sources_total', 'Times that a source was found to scan.', this.#found),
+      counterOf('postern_psd_failed_total', 'Sources that could not be put into the set.', this.#failed),
+      counterOf('postern_psd_evicted_total', 'Sources that were forgotten early, for want of room.', evicted),
     ];
   }
 
@@ -84,11 +85,3 @@ class PsdService implements Service {
     }
   }
 }
-
-const family = (name: string, help: string, value: number): MetricFamily => ({
-  name,
-  help,
-  type: 'counter',
-  labels: [],
-  samples: [{ labels: {}, value }],
-});

@@ -3,7 +3,8 @@
 import { PosternError } from '../../errors.js';
 import { headerBytes, type ResponderSpec, responderDuty } from '../../extensions/responder.js';
 import type { Policy } from '../../policy/ast.js';
-import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
+import { counterOf, type MetricFamily } from '../metric-family.js';
+import type { Service, ServiceContext, ServiceKind } from '../service.js';
 
 const words: readonly string[] = ['tarpit', 'delude', 'chaos'];
 
@@ -55,18 +56,11 @@ class ResponderService implements Service {
   metrics(): readonly MetricFamily[] {
     const counted = this.context.copies?.counters(responderDuty);
     if (counted === undefined) return [];
-    const family = (name: string, help: string, value: number): MetricFamily => ({
-      name,
-      help,
-      type: 'counter',
-      labels: [],
-      samples: [{ labels: {}, value }],
-    });
     return [
-      family('postern_responder_packets_total', 'Packets that traps gave to the daemon.', counted.packets),
-      family('postern_responder_replies_total', 'Answers of the daemon for traps.', counted.replies),
-      family('postern_responder_lost_total', 'Packets for the daemon that found no room.', counted.lost),
-      family('postern_responder_limited_total', 'Answers that the limit held back.', counted.limited),
+      counterOf('postern_responder_packets_total', 'Packets that traps gave to the daemon.', counted.packets),
+      counterOf('postern_responder_replies_total', 'Answers of the daemon for traps.', counted.replies),
+      counterOf('postern_responder_lost_total', 'Packets for the daemon that found no room.', counted.lost),
+      counterOf('postern_responder_limited_total', 'Answers that the limit held back.', counted.limited),
     ];
   }
 }

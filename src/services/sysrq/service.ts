@@ -5,8 +5,9 @@ import { PosternError } from '../../errors.js';
 import type { SysrqSpec } from '../../extensions/sysrq.js';
 import type { Sequence } from '../../store/store.js';
 import { sysrqPassword } from '../../wire/sysrq.js';
+import { counter, type MetricFamily } from '../metric-family.js';
 import { readSecret } from '../secret.js';
-import type { MetricFamily, Service, ServiceContext, ServiceKind } from '../service.js';
+import type { Service, ServiceContext, ServiceKind } from '../service.js';
 import { SysrqReceiver, type SysrqReport } from './receiver.js';
 
 export const sysrq: ServiceKind<SysrqSpec> = {
@@ -69,8 +70,7 @@ export class SysrqService implements Service {
 
   metrics(): readonly MetricFamily[] {
     const samples = [...(this.#receiver?.counts ?? [])].map(([result, value]) => ({ labels: { result }, value }));
-    const help = 'SYSRQ requests, by what became of them.';
-    return [{ name: 'postern_sysrq_requests_total', help, type: 'counter', labels: ['result'], samples }];
+    return [counter('postern_sysrq_requests_total', 'SYSRQ requests, by what became of them.', ['result'], samples)];
   }
 
   async #look(): Promise<void> {
