@@ -1,9 +1,10 @@
 /** Recognises peer-to-peer connections by copies of their first packets, and marks them: runs while a rule asks. */
 
-import { asPosternError, PosternError } from '../../errors.js';
+import { asPosternError } from '../../errors.js';
 import { type Ipp2pSpec, ipp2pCopyBytes, ipp2pDuty } from '../../extensions/ipp2p.js';
 import { type P2pProtocol, p2pNumber, p2pProtocols } from '../../extensions/models/ipp2p.js';
 import type { Policy } from '../../policy/ast.js';
+import { copiesOf } from '../copies.js';
 import { counter, counterOf, type MetricFamily } from '../metric-family.js';
 import type { Service, ServiceContext, ServiceKind } from '../service.js';
 import type { Recognised } from './duty.js';
@@ -27,11 +28,10 @@ class Ipp2pService implements Service {
   constructor(readonly context: ServiceContext) {}
 
   async start(): Promise<void> {
-    const { engine, copies } = this.context;
+    const { engine } = this.context;
     const duty = engine.policy.current?.plan.duties.find(({ kind }) => kind === ipp2pDuty);
     if (duty?.nflogGroup === undefined) return;
-    if (copies === undefined)
-      throw new PosternError('unsupported', 'ipp2p needs copies of packets, which are off here');
+    const copies = copiesOf(this.context, 'ipp2p needs');
     const spec = duty.spec as Ipp2pSpec;
     this.#stop = await copies.run(
       {

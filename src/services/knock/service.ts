@@ -5,6 +5,7 @@ import { knockCopyBytes } from '../../extensions/knock-copies.js';
 import type { KnockSpec } from '../../extensions/pknock.js';
 import { RawSender } from '../../kernel/raw-sender.js';
 import { encodePacket, type Packet } from '../../wire/packet.js';
+import { copiesOf } from '../copies.js';
 import { counter, type MetricFamily } from '../metric-family.js';
 import { MemoryReplayWindow } from '../replay-window.js';
 import { readSecret, withoutNewline } from '../secret.js';
@@ -40,9 +41,8 @@ class KnockService implements Service {
   ) {}
 
   async start(): Promise<void> {
-    const { engine, store, log, now, copies } = this.context;
-    if (copies === undefined)
-      throw new PosternError('unsupported', 'knocks need copies of packets, which are off here');
+    const { engine, store, log, now } = this.context;
+    const copies = copiesOf(this.context, 'knocks need');
     const receiver = new KnockReceiver(await this.#keys(), {
       knocks: engine.knocks,
       window: store?.replayWindow('spa') ?? new MemoryReplayWindow(now),

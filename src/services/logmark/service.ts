@@ -1,9 +1,10 @@
 /** Writes the lines of `logmark`: runs while a rule of the policy logs marks. */
 
-import { asPosternError, PosternError } from '../../errors.js';
+import { asPosternError } from '../../errors.js';
 import { type LogmarkTarget, logmarkBytes, logmarkDuty } from '../../extensions/logmark.js';
 import { FlowLookup } from '../../kernel/flow-lookup.js';
 import type { Policy } from '../../policy/ast.js';
+import { copiesOf } from '../copies.js';
 import { counterOf, type MetricFamily } from '../metric-family.js';
 import type { Service, ServiceContext, ServiceKind } from '../service.js';
 import type { MarkedCopy } from './duty.js';
@@ -36,11 +37,10 @@ class LogmarkService implements Service {
   ) {}
 
   async start(): Promise<void> {
-    const { engine, copies, log } = this.context;
+    const { engine, log } = this.context;
     const duty = engine.policy.current?.plan.duties.find(({ kind }) => kind === logmarkDuty);
     if (duty?.nflogGroup === undefined) return;
-    if (copies === undefined)
-      throw new PosternError('unsupported', 'logmark needs copies of packets, which are off here');
+    const copies = copiesOf(this.context, 'logmark needs');
     this.#sink = openSink(this.to, (message) => log.error(message));
     this.#flows = new FlowLookup();
     this.#stop = await copies.run(

@@ -1,9 +1,9 @@
 /** Port scans by the exact scorer: runs while a rule of the policy asks for it. */
 
-import { PosternError } from '../../errors.js';
 import { type PsdDuty, psdCopyBytes, psdDuty } from '../../extensions/psd-names.js';
 import { addressFromBytes } from '../../net/address.js';
 import type { Policy } from '../../policy/ast.js';
+import { copiesOf } from '../copies.js';
 import { LineLimit } from '../line-limit.js';
 import { counterOf, type MetricFamily } from '../metric-family.js';
 import type { Service, ServiceContext, ServiceKind } from '../service.js';
@@ -38,12 +38,11 @@ class PsdService implements Service {
   constructor(private readonly context: ServiceContext) {}
 
   async start(): Promise<void> {
-    const { engine, copies } = this.context;
+    const { engine } = this.context;
     const duties = engine.policy.current?.plan.duties.filter(({ kind }) => kind === psdDuty) ?? [];
     const group = duties[0]?.nflogGroup;
     if (group === undefined) return;
-    if (copies === undefined)
-      throw new PosternError('unsupported', 'psd: exact needs copies of packets, which are off here');
+    const copies = copiesOf(this.context, 'psd: exact needs');
     this.#detectors = duties.map(({ name, spec }) => ({ name, ...(spec as PsdDuty) }));
     const module = new URL('./duty.js', import.meta.url).href;
     const duty = { name: psdDuty, group, module, spec: this.#detectors, copyBytes: psdCopyBytes };

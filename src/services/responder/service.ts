@@ -1,8 +1,8 @@
 /** Answers for traps what the kernel can't: runs while a rule of the policy may need it. */
 
-import { PosternError } from '../../errors.js';
 import { headerBytes, type ResponderSpec, responderDuty } from '../../extensions/responder.js';
 import type { Policy } from '../../policy/ast.js';
+import { copiesOf } from '../copies.js';
 import { counterOf, type MetricFamily } from '../metric-family.js';
 import type { Service, ServiceContext, ServiceKind } from '../service.js';
 
@@ -29,10 +29,10 @@ class ResponderService implements Service {
   constructor(readonly context: ServiceContext) {}
 
   async start(): Promise<void> {
-    const { engine, copies } = this.context;
+    const { engine } = this.context;
     const duty = engine.policy.current?.plan.duties.find(({ kind }) => kind === responderDuty);
     if (duty?.nflogGroup === undefined) return;
-    if (copies === undefined) throw new PosternError('unsupported', 'traps need copies of packets, which are off here');
+    const copies = copiesOf(this.context, 'traps need');
     this.#group = duty.nflogGroup;
     this.#stop = await copies.run({
       name: responderDuty,

@@ -5,6 +5,7 @@ import { PosternError } from '../../errors.js';
 import type { SysrqSpec } from '../../extensions/sysrq.js';
 import type { Sequence } from '../../store/store.js';
 import { sysrqPassword } from '../../wire/sysrq.js';
+import { copiesOf } from '../copies.js';
 import { counter, type MetricFamily } from '../metric-family.js';
 import { readSecret } from '../secret.js';
 import type { Service, ServiceContext, ServiceKind } from '../service.js';
@@ -34,9 +35,8 @@ export class SysrqService implements Service {
   ) {}
 
   async start(): Promise<void> {
-    const { engine, store, log, now, copies } = this.context;
-    if (copies === undefined)
-      throw new PosternError('unsupported', 'sysrq needs copies of packets, which are off here');
+    const { engine, store, log, now } = this.context;
+    const copies = copiesOf(this.context, 'sysrq needs');
     const { hash, sign, keys, dry_run: dryRun } = this.section;
     const password = sysrqPassword(await readSecret(this.section.password.file, 'the SYSRQ password', log));
     if (password === '')
