@@ -70,12 +70,6 @@ function depth({ instancePath, keyword }: FastifySchemaValidationError): number 
   return instancePath.split('/').length * 2 + specific;
 }
 
-/** What a name in a path should have been. */
-export function missing(what: string, name: string, known: readonly string[]): PosternError {
-  const others = known.length === 0 ? 'the policy has none' : `the policy has: ${known.join(', ')}`;
-  return new PosternError('not-found', `there is no ${what} ${name}; ${others}`);
-}
-
 function pathOf(url: string): string {
   return url.split('?', 1)[0]!;
 }

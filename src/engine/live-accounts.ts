@@ -1,7 +1,7 @@
 /** The accounts of the policy that is in force. */
 
 import type { Manifest, PlanAccount } from '../compiler/plan.js';
-import { asPosternError, PosternError } from '../errors.js';
+import { asPosternError, type PosternError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Presence } from '../nft/presence.js';
 import type { Committer } from '../store/committer.js';
@@ -42,6 +42,7 @@ import {
   toKept,
 } from './kept-account.js';
 import { KeptValues, type KeptValuesParts } from './kept-values.js';
+import { missing } from './missing.js';
 import { Periodic } from './periodic.js';
 
 export interface LiveAccountsOptions {
@@ -322,9 +323,7 @@ export class LiveAccounts implements Accounts {
   }
 
   #unknown(name: string): PosternError {
-    const names = [...this.#accounts.keys()];
-    const known = names.length === 0 ? 'the policy has none' : `the policy has: ${names.join(', ')}`;
-    return new PosternError('not-found', `there is no account ${name}; ${known}`);
+    return missing('account', name, this.#accounts.keys());
   }
 }
 

@@ -10,6 +10,7 @@ import type { LiveTable } from './entries/live-table.js';
 import type { TableChange } from './entries/table-change.js';
 import { livePart, type Terms } from './entries/terms.js';
 import type { Gate } from './gate.js';
+import { missing } from './missing.js';
 import { replacement, type Wish } from './replace.js';
 import { addLive, deleteLive, type Outcome, Tally, termsReader } from './requests.js';
 import type { TableReader } from './table-reader.js';
@@ -170,11 +171,7 @@ export class LiveTables implements Tables {
   #table(name: string): LiveTable {
     const table = this.options.tables.get(name);
     if (table !== undefined) return table;
-    const names = [...this.options.tables.keys()];
-    throw new PosternError(
-      'not-found',
-      `there is no table ${name}; ${names.length === 0 ? 'the policy has none' : `the policy has: ${names.join(', ')}`}`,
-    );
+    throw missing('table', name, this.options.tables.keys());
   }
 
   #now(): { readonly steady: number; readonly wall: number } {

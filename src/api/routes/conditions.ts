@@ -1,9 +1,9 @@
 /** `/v1/conditions`: the switches of the policy. */
 
 import { Type } from 'typebox';
+import { missing } from '../../engine/missing.js';
 import type { Api, ApiParts } from '../api.js';
 import { callerOf } from '../caller.js';
-import { missing } from '../errors.js';
 
 const ConditionName = Type.Object({ condition: Type.String({ maxLength: 31 }) });
 const State = Type.Object({ on: Type.Boolean() }, { additionalProperties: false });

@@ -3,11 +3,11 @@
 import { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import type { AccountRates } from '../../engine/accounts.js';
+import { missing } from '../../engine/missing.js';
 import { PosternError } from '../../errors.js';
 import { formatAddress } from '../../net/address.js';
 import { formatDuration, parseDuration } from '../../net/duration.js';
 import type { Api, ApiParts } from '../api.js';
-import { missing } from '../errors.js';
 import { limits } from '../limits.js';
 import { LongStreams } from '../long-streams.js';
 import { ndjsonType } from '../ndjson.js';

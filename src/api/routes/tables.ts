@@ -1,13 +1,13 @@
 /** `/v1/tables`: the tables themselves. Which there are is the policy's business. */
 
 import { Type } from 'typebox';
+import { missing } from '../../engine/missing.js';
 import type { TableSummary } from '../../engine/tables.js';
 import { parseAddress } from '../../net/address.js';
 import { formatDuration } from '../../net/duration.js';
 import type { Api, ApiParts } from '../api.js';
 import { callerOf } from '../caller.js';
 import { entryOutput } from '../entries.js';
-import { missing } from '../errors.js';
 import { AddressInput, Changes, EntryOutput, TableName, TableOutput } from '../schemas.js';
 
 const maxTests = 1000;
@@ -38,11 +38,8 @@ export function tableRoutes(api: Api, { engine }: ApiParts): void {
       const tables = await engine.tables.list();
       const found = tables.find(({ name }) => name === table);
       if (found === undefined) {
-        throw missing(
-          'table',
-          table,
-          tables.map(({ name }) => name),
-        );
+        const names = tables.map(({ name }) => name);
+        throw missing('table', table, names);
       }
       return tableOutput(found);
     },
