@@ -44,6 +44,7 @@ import {
 import { KeptValues, type KeptValuesParts } from './kept-values.js';
 import { missing } from './missing.js';
 import { Periodic } from './periodic.js';
+import { Turns } from './turns.js';
 
 export interface LiveAccountsOptions {
   readonly kernel: Pick<Kernel, 'dump' | 'object' | 'get' | 'change'>;
@@ -81,7 +82,7 @@ interface LiveAccount {
 export class LiveAccounts implements Accounts {
   #accounts = new Map<string, LiveAccount>();
   /** By account: reading and flushing come one after the other. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns<string>();
   #series: { readonly at: number; readonly series: Promise<readonly AccountSeries[]> } | undefined;
 
   readonly #kept: KeptValues<KeptAccount>;
@@ -305,21 +306,13 @@ export class LiveAccounts implements Accounts {
   /** While a load runs, it isn't sure where an account counts: that comes first. */
   async #alone<T>(name: string, work: (account: LiveAccount) => Promise<T>): Promise<T> {
     if (!this.#accounts.has(name)) throw this.#unknown(name);
-    const before = this.#turns.get(name) ?? Promise.resolve();
-    const own = before.then(() =>
+    return this.#turns.take(name, () =>
       this.options.gate.pass(() => {
         const account = this.#accounts.get(name);
         if (account === undefined) throw this.#unknown(name);
         return work(account);
       }),
     );
-    const settled = own.catch(() => {});
-    this.#turns.set(name, settled);
-    try {
-      return await own;
-    } finally {
-      if (this.#turns.get(name) === settled) this.#turns.delete(name);
-    }
   }
 
   #unknown(name: string): PosternError {

@@ -16,6 +16,7 @@ import { addLive, deleteLive, type Outcome, Tally, termsReader } from './request
 import type { TableReader } from './table-reader.js';
 import { chunkEntries, inChunks, type TableWriter } from './table-writer.js';
 import type { ChangeCount, Entry, EntryView, Source, TableSummary, Tables, TestResult } from './tables.js';
+import { Turns } from './turns.js';
 
 export interface LiveTablesOptions {
   readonly tables: ReadonlyMap<string, LiveTable>;
@@ -32,7 +33,7 @@ const summaryAgeMs = 5_000;
 export class LiveTables implements Tables {
   #requests = 0;
   /** Requests for a whole table come one after the other. */
-  readonly #whole = new Map<LiveTable, Promise<unknown>>();
+  readonly #whole = new Turns<LiveTable>();
 
   constructor(private readonly options: LiveTablesOptions) {}
 
@@ -70,7 +71,7 @@ export class LiveTables implements Tables {
   async replace(name: string, entries: readonly Entry[], source: Source): Promise<ChangeCount> {
     const table = this.#table(name);
     const request = this.#nextRequest();
-    return this.#alone(table, async () => {
+    return this.#whole.take(table, async () => {
       const now = this.#now();
       const termsOf = termsReader(table, source, now, request);
       for (const entry of entries) termsOf(entry);
@@ -91,7 +92,7 @@ export class LiveTables implements Tables {
   async flush(name: string, source: Source): Promise<ChangeCount> {
     const table = this.#table(name);
     const request = this.#nextRequest();
-    return this.#alone(table, async () => {
+    return this.#whole.take(table, async () => {
       const { steady } = this.#now();
       await this.#reading(() => this.options.reader.notice(table, 0));
       const wishes = await replacement<Entry>(table, { items: [], termsOf: noTerms, owns: isLive });
@@ -154,18 +155,6 @@ export class LiveTables implements Tables {
     await this.options.writer.swap(table, source, chunks, (change, item) => tally.note(step(change, item)));
     this.options.events.emit('table', { table: table.name, source, count: tally.count });
     return tally.count;
-  }
-
-  async #alone<T>(table: LiveTable, work: () => Promise<T>): Promise<T> {
-    const before = this.#whole.get(table) ?? Promise.resolve();
-    const own = before.then(work, work);
-    const settled = own.catch(() => {});
-    this.#whole.set(table, settled);
-    try {
-      return await own;
-    } finally {
-      if (this.#whole.get(table) === settled) this.#whole.delete(table);
-    }
   }
 
   #table(name: string): LiveTable {
