@@ -127,7 +127,7 @@ async function lookupRow(folder: string): Promise<BenchRow> {
     for (let turn = 0; turn < turns; turn++) {
       for (const [port, least] of best) {
         const packet = udp(roadEnds.client, roadEnds.firewall, port, Buffer.alloc(64));
-        best.set(port, Math.min(least, await packetUs(road, packet)));
+        best.set(port, Math.min(least, packetUs(road, packet)));
       }
     }
     return (best.get(measuredPort)! - best.get(plainPort)!) / repeated;

@@ -100,7 +100,7 @@ async function costUs(road: Road, cost: MatchCost): Promise<number> {
     for (const [index, plan] of plans.entries()) {
       await road.kernel.load(plan, previous?.manifest);
       previous = plan;
-      best[index] = Math.min(best[index]!, await packetUs(road, cost.packet));
+      best[index] = Math.min(best[index]!, packetUs(road, cost.packet));
     }
   }
   return (best[1]! - best[0]!) / repeated;
