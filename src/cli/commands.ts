@@ -1,5 +1,5 @@
 /**
- * The table of commands: what `postern help` lists, and the file that each one is in.
+ * The table of commands: what `postern help` lists, in this order, and the file that each one is in.
  * A new command is one entry here and one file, loaded only when it is called.
  */
 
@@ -16,16 +16,6 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     topic: 'Policy',
     summary: 'print what a policy compiles to, as nft text',
     load: async () => (await import('./compile.js')).compile,
-  },
-  watch: {
-    topic: 'Policy',
-    summary: 'show what becomes of the packets of an address, as they come',
-    load: async () => (await import('./watch.js')).watch,
-  },
-  test: {
-    topic: 'Policy',
-    summary: 'test policies: packets through the real kernel, and what must become of them',
-    load: async () => (await import('./test.js')).test,
   },
   schema: {
     topic: 'Policy',
@@ -56,6 +46,17 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     topic: 'Daemon',
     summary: 'run the daemon',
     load: async () => (await import('./run.js')).run,
+  },
+  ...daemonCommands,
+  watch: {
+    topic: 'Policy',
+    summary: 'show what becomes of the packets of an address, as they come',
+    load: async () => (await import('./watch.js')).watch,
+  },
+  test: {
+    topic: 'Policy',
+    summary: 'test policies: packets through the real kernel, and what must become of them',
+    load: async () => (await import('./test.js')).test,
   },
   snapshot: {
     topic: 'Daemon',
@@ -97,7 +98,6 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'print the version',
     load: async () => (await import('./version.js')).version,
   },
-  ...daemonCommands,
 };
 
 /** Names under which the program answers as one of its commands, as xtables-addons and pftabled call them. */

@@ -73,7 +73,16 @@ function columns(rows: readonly Row[]): string[] {
 
 function paragraphs(about: string | undefined): string[] {
   if (about === undefined) return [];
-  return about.split('\n\n').flatMap((paragraph) => ['', ...wrap(paragraph.replaceAll('\n', ' '), width)]);
+  return about.split('\n\n').flatMap((paragraph) => ['', ...paragraph.split(/\n(?= {2})/).flatMap(flowing)]);
+}
+
+/** A paragraph, or a row of a table below it: `  WORD    what it means`. */
+function flowing(lines: string): string[] {
+  const text = lines.replaceAll('\n', ' ');
+  const word = /^ {2}\S+ {2,}/.exec(text)?.[0];
+  if (word === undefined) return wrap(text, width);
+  const [first = '', ...rest] = wrap(text.slice(word.length), width - word.length);
+  return [word + first, ...rest.map((line) => ' '.repeat(word.length) + line)];
 }
 
 function wrap(words: string, columnCount: number): string[] {

@@ -10,6 +10,13 @@ import { captured } from './capture.js';
 const greet = command({
   summary: 'greet somebody',
   args: 'NAME [MORE...]',
+  about: `What is said goes to
+standard output.
+
+Names are these:
+  NAME    who is greeted first, and told in full how many others there
+are to be greeted after it
+  MORE    the others`,
   options: {
     loud: { type: 'boolean', short: 'l', help: 'shout' },
     with: { type: 'string', value: 'WORD', help: 'the greeting' },
@@ -92,6 +99,13 @@ suite('command line', () => {
       `Usage: postern greet [OPTION...] NAME [MORE...]
 
 Greet somebody.
+
+What is said goes to standard output.
+
+Names are these:
+  NAME    who is greeted first, and told in full how many others there are to
+          be greeted after it
+  MORE    the others
 
 Options:
   -l, --loud        shout
