@@ -37,12 +37,14 @@ const OP = {
   SHIFT_RIGHT: 0x77,
   TO_BIG_ENDIAN: 0xdc,
   JUMP_IF_AT_MOST: 0xbd,
+  JUMP_IF_IMMEDIATE: 0x15,
   CALL: 0x85,
   EXIT: 0x95,
 } as const;
-/** xdp_md: 0: data u32, 4: data_end u32. */
+/** xdp_md: 0: data u32, 4: data_end u32, 12: ingress_ifindex u32. */
 const DATA = 0;
 const DATA_END = 4;
+const DEVICE = 12;
 const PRANDOM_U32 = 7;
 const XDP_DROP = 1;
 const XDP_PASS = 2;
@@ -70,11 +72,17 @@ class Program {
 /**
  * The program that turns whatever a buffer holds (the generator uses them again and again, as the last receiver left
  * them) into `frame`, with another source and the checksums that go with it, and passes it on as received.
+ * What comes in by another device than this one is passed on as it is.
+ * @param device index of the device that the generator gives the packets to
  * @param frame Ethernet with IPv4 (no options, when the source is to change) or IPv6, TCP or UDP, right checksums
  * @param sources absent: always the same frame
  */
-export function frameProgram(frame: Buffer, sources: Sources | undefined): Buffer {
+export function frameProgram(device: number, frame: Buffer, sources: Sources | undefined): Buffer {
   const program = new Program();
+  program.add(OP.LOAD_WORD, R2, R1, DEVICE);
+  program.add(OP.MOVE_IMMEDIATE, R0, 0, 0, XDP_PASS);
+  program.add(OP.JUMP_IF_IMMEDIATE, R2, 0, 1, device);
+  program.add(OP.EXIT);
   program.add(OP.LOAD_WORD, FRAME, R1, DATA);
   program.add(OP.LOAD_WORD, END, R1, DATA_END);
   program.add(OP.MOVE, R2, FRAME);
