@@ -17,7 +17,6 @@ import type { MetricFamily } from '../services/metric-family.js';
 import type { Log } from '../services/service.js';
 import type { StoreStatus } from '../store/store.js';
 import type { ImportCount } from '../store/transfer.js';
-import type { WhyPacket } from './routes/why.js';
 
 interface TypeBoxProvider extends FastifyTypeProvider {
   readonly validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown;
@@ -40,6 +39,9 @@ export interface ServiceView {
   readonly status: string;
   readonly metrics: readonly MetricFamily[];
 }
+
+/** A packet in one line, or as bytes with the interface where it comes in. */
+export type WhyPacket = { readonly line: string } | { readonly bytes: Uint8Array; readonly from: string };
 
 /** What the daemon gives the API to speak for. */
 export interface ApiParts {

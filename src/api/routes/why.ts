@@ -3,7 +3,7 @@
 import { type Static, Type } from 'typebox';
 import { PosternError } from '../../errors.js';
 import { parseAddress } from '../../net/address.js';
-import type { Api, ApiParts } from '../api.js';
+import type { Api, ApiParts, WhyPacket } from '../api.js';
 import { limits } from '../limits.js';
 import { AddressInput, PolicyInput, strict } from '../schemas.js';
 
@@ -33,9 +33,6 @@ const WhyInput = strict({
   ),
   policy: Type.Optional(PolicyInput),
 });
-
-/** A packet in one line, or as bytes with the interface where it comes in. */
-export type WhyPacket = { readonly line: string } | { readonly bytes: Uint8Array; readonly from: string };
 
 /** Its shape is that of `postern why --json`. */
 const WhyOutput = Type.Record(Type.String(), Type.Unknown());
