@@ -1,7 +1,7 @@
 /** Knocks as a policy on this machine has them. */
 
 import { PosternError } from '../errors.js';
-import type { KnockSpec } from '../extensions/pknock.js';
+import type { KnockSpec } from '../extensions/knock-spec.js';
 
 /** The policy's reader is loaded where it is used: most ways to knock need none. @throws PosternError `system`, `policy`, `not-found` */
 export async function knockOfPolicy(policy: string, name: string): Promise<KnockSpec> {

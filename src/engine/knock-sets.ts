@@ -3,7 +3,7 @@
 import type { Manifest } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import { type GrantKind, grantKindOf, knockKnown, knockName } from '../extensions/knock-names.js';
-import type { KnockSpec } from '../extensions/pknock.js';
+import type { KnockSpec } from '../extensions/knock-spec.js';
 import type { SetIndex } from '../kernel/kernel.js';
 import { addressBits, addressBytes, addressFromBytes, type Family, type Prefix } from '../net/address.js';
 import { formatPrefix, isHost, prefixOf } from '../net/prefix.js';

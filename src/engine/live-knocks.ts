@@ -6,7 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Plan } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
-import type { KnockSpec } from '../extensions/pknock.js';
+import type { KnockSpec } from '../extensions/knock-spec.js';
 import type { ElementChange, Kernel } from '../kernel/kernel.js';
 import { type Address, addressBytes, addressFromBytes, type Prefix } from '../net/address.js';
 import { formatPrefix, hostPrefix, isHost } from '../net/prefix.js';

@@ -20,7 +20,7 @@ import { addressOf } from './address-field.js';
 import type { Line } from './fragment.js';
 import { isKnown, isNew, listening, silencing, tell } from './knock-copies.js';
 import { comesIn, families, grantedSet, isIn, memory } from './knock-sets.js';
-import type { KnockSpec } from './pknock.js';
+import type { KnockSpec } from './knock-spec.js';
 import type { Ground, SetRequest } from './site.js';
 
 export interface Sequence extends KnockSpec {

@@ -5,7 +5,7 @@ import { addTo, and, concat, match, meta, setRef, th } from '../nft/build.js';
 import type { Expression, Statement } from '../nft/model.js';
 import { addressOf } from './address-field.js';
 import { type GrantKind, grantPurpose, knockName } from './knock-names.js';
-import type { KnockSpec } from './pknock.js';
+import type { KnockSpec } from './knock-spec.js';
 import type { Ground, SetRequest } from './site.js';
 
 export const families: readonly Family[] = [4, 6];

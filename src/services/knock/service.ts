@@ -2,7 +2,7 @@
 
 import { PosternError } from '../../errors.js';
 import { knockCopyBytes } from '../../extensions/knock-copies.js';
-import type { KnockSpec } from '../../extensions/pknock.js';
+import type { KnockSpec } from '../../extensions/knock-spec.js';
 import { RawSender } from '../../kernel/raw-sender.js';
 import { encodePacket, type Packet } from '../../wire/packet.js';
 import { copiesOf } from '../copies.js';
