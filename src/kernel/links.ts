@@ -1,7 +1,7 @@
 /** The host's links with their flags, MACs and addresses, kept up to date by rtnetlink. */
 
 import { setTimeout } from 'node:timers/promises';
-import { type Address, formatAddress } from '../net/address.js';
+import { formatAddress } from '../net/address.js';
 import { MessageWriter, type NetlinkMessage, readMessages } from '../wire/netlink.js';
 import {
   type AddressMessage,
@@ -14,28 +14,11 @@ import { openNlSocket } from './nl-socket.js';
 import { SocketExchange } from './socket-exchange.js';
 import { watchSocket } from './socket-watch.js';
 
-export interface LinkAddress {
-  readonly address: Address;
-  /** Of the network that is reached directly: around `address`, or around `peer`. */
-  readonly prefixLength: number;
-  /** The other end of a point-to-point link. */
-  readonly peer?: Address;
-  /** rtnetlink(7): 0 universe, 253 link, 254 host. */
-  readonly scope: number;
-  /** False while duplicate address detection runs, and when it found one. */
-  readonly usable: boolean;
-}
+export type LinkAddress = Omit<AddressMessage, 'kind' | 'op' | 'index'>;
 
-export interface Link {
-  readonly index: number;
-  readonly name: string;
-  /** Bits of DEVICE_FLAGS and others. */
-  readonly flags: number;
-  readonly up: boolean;
-  readonly running: boolean;
-  readonly loopback: boolean;
-  readonly mac?: Uint8Array;
-  readonly mtu: number;
+type Named = Omit<LinkMessage, 'kind' | 'op'>;
+
+export interface Link extends Named {
   readonly addresses: readonly LinkAddress[];
 }
 
@@ -126,8 +109,6 @@ async function readAll(exchange: SocketExchange, state: LinkState): Promise<void
     await exchange.close();
   }
 }
-
-type Named = Omit<LinkMessage, 'kind' | 'op'>;
 
 /** Links by index, addresses by link and address; a view by name for those who ask. */
 class LinkState {

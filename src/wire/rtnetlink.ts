@@ -79,6 +79,7 @@ export interface AddressMessage {
   readonly prefixLength: number;
   /** The other end of a point-to-point link. */
   readonly peer?: Address;
+  /** rtnetlink(7): 0 universe, 253 link, 254 host. */
   readonly scope: number;
   /** False while duplicate address detection runs, and when it found one. */
   readonly usable: boolean;
