@@ -3,10 +3,8 @@
  * the same duties; what they had in memory is lost then, their counters are not.
  */
 
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { PosternError } from '../errors.js';
 import { CallError, EFD, fixedBuffer, lastErrno, libc } from './layouts.js';
-import { closeLeftFds, fdSlots } from './left-fds.js';
 import type { DutySpec } from './packet-duty.js';
 import {
   COUNTER_BYTES,
@@ -19,6 +17,7 @@ import {
   type SENDER_COUNTERS,
   type ToPacketWorker,
 } from './packet-messages.js';
+import { startThread, type WorkerThread } from './worker-thread.js';
 
 export interface PacketsOptions {
   readonly namespace?: string;
@@ -54,12 +53,6 @@ interface Pending {
   readonly reject: (error: PosternError) => void;
 }
 
-interface Thread {
-  readonly worker: Worker;
-  readonly port: MessagePort;
-  readonly ended: Promise<void>;
-}
-
 /** Starts the worker, without a duty. @throws PosternError `system` */
 export function openPackets(options: PacketsOptions): PacketWorker {
   return new PacketWorker(options);
@@ -74,7 +67,7 @@ export class PacketWorker implements Packets {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #duties: readonly DutySpec[] = [];
-  #thread: Thread;
+  #thread: WorkerThread;
   #closed = false;
 
   constructor(private readonly options: PacketsOptions) {
@@ -170,38 +163,24 @@ export class PacketWorker implements Packets {
     libc.write(this.#wakeFd, this.#one, 8);
   }
 
-  #start(): Thread {
-    const { port1: port, port2 } = new MessageChannel();
+  #start(): WorkerThread {
     const { namespace } = this.options;
-    const fds = fdSlots(PACKET_FDS);
-    const data: PacketWorkerData = {
-      fds,
-      port: port2,
-      wakeFd: this.#wakeFd,
-      counters: this.#counters,
-      ...(namespace === undefined ? {} : { namespace }),
-    };
-    const worker = new Worker(new URL('./packet-worker.js', import.meta.url), {
-      workerData: data,
-      transferList: [port2],
-      execArgv: [],
+    const thread = startThread<PacketWorkerData>({
+      module: new URL('./packet-worker.js', import.meta.url),
+      sockets: PACKET_FDS,
+      data: {
+        wakeFd: this.#wakeFd,
+        counters: this.#counters,
+        ...(namespace === undefined ? {} : { namespace }),
+      },
+      ended: (reason) => this.#ended(reason),
     });
-    let reason: unknown;
-    const ended = new Promise<void>((resolve) => {
-      worker.on('error', (error) => {
-        reason = error;
-      });
-      worker.once('exit', () => {
-        closeLeftFds(fds);
-        this.#ended(reason);
-        resolve();
-      });
-    });
+    const { worker, port } = thread;
     port.on('message', (message: FromPacketWorker) => this.#told(message));
     // The worker runs for the daemon's sake, not the other way round.
     port.unref();
     worker.unref();
-    return { worker, port, ended };
+    return thread;
   }
 
   #told(message: FromPacketWorker): void {

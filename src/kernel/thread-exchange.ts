@@ -4,13 +4,11 @@
  * starts another one.
  */
 
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { PosternError } from '../errors.js';
 import type { NetlinkMessage } from '../wire/netlink.js';
 import type { PackedElements } from '../wire/nftables-element-table.js';
 import { type DumpBounds, type Exchange, KernelRefusal, type ListOptions, type TransactionResult } from './exchange.js';
 import { dumpEntries } from './exchange-now.js';
-import { closeLeftFds, fdSlots } from './left-fds.js';
 import {
   FD_SLOT,
   type FromThread,
@@ -20,6 +18,7 @@ import {
   type ToThread,
   WORD,
 } from './thread-messages.js';
+import { startThread, type WorkerThread } from './worker-thread.js';
 
 /** Larger messages are handed over instead of copied. */
 const TRANSFER_BYTES = 8_192;
@@ -32,12 +31,8 @@ interface Pending {
   readonly take?: (datagram: Uint8Array) => void;
 }
 
-/** A thread and this side's end of the channel to it. */
-interface Thread {
-  readonly worker: Worker;
-  readonly port: MessagePort;
+interface Thread extends WorkerThread {
   readonly words: Int32Array;
-  readonly ended: Promise<void>;
 }
 
 export interface ThreadOptions {
@@ -145,29 +140,16 @@ export class ThreadExchange implements Exchange {
   }
 
   #start(): Thread {
-    const { port1: port, port2 } = new MessageChannel();
     const shared = new SharedArrayBuffer(SHARED_BYTES);
     const { namespace } = this.options;
-    const fds = fdSlots(Object.keys(FD_SLOT).length);
-    const data: ThreadData = { port: port2, shared, fds, ...(namespace === undefined ? {} : { namespace }) };
-    const worker = new Worker(new URL('./nf-worker.js', import.meta.url), {
-      workerData: data,
-      transferList: [port2],
-      execArgv: [],
+    const started = startThread<ThreadData>({
+      module: new URL('./nf-worker.js', import.meta.url),
+      sockets: Object.keys(FD_SLOT).length,
+      data: { shared, ...(namespace === undefined ? {} : { namespace }) },
+      ended: (reason) => this.#ended(thread, reason),
     });
-    let reason: unknown;
-    const ended = new Promise<void>((resolve) => {
-      worker.on('error', (error) => {
-        reason = error;
-      });
-      worker.once('exit', () => {
-        closeLeftFds(fds);
-        this.#ended(thread, reason);
-        resolve();
-      });
-    });
-    const thread: Thread = { worker, port, words: new Int32Array(shared), ended };
-    port.on('message', (message: FromThread) => this.#told(thread, message));
+    const thread: Thread = { ...started, words: new Int32Array(shared) };
+    thread.port.on('message', (message: FromThread) => this.#told(thread, message));
     letGo(thread);
     return thread;
   }
