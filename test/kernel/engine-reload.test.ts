@@ -2,16 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import type { ResultPromise } from 'execa';
 import { formatAddress } from '../../src/net/address.js';
 import { entries, entry, source, words } from '../engine/fixture.js';
 import { elementsOf } from '../engine/kernel-content.js';
 import { type LiveBench, liveBench } from './engine-fixture.js';
 import { link, namespace, until } from './namespace.js';
+import { steadyTraffic } from './steady-traffic.js';
 
 const reloads = 50;
-/** Of each datagram, without its headers. */
-const dataBytes = 32;
 
 const [outside, firewall] = [await namespace({ after }), await namespace({ after })];
 await link(
@@ -32,42 +30,6 @@ chains:
       - { tcp: ${1_000 + variant}, do: drop }
       - { udp: 9, name: seen, do: [account sales, drop] }
 `;
-
-/** Sends to both families in turn, as fast as one process can, until it is told to stop or two minutes are over. */
-const sender = `
-const dgram = require('node:dgram');
-const targets = [['udp4', '198.51.100.1'], ['udp6', '2001:db8:1::1']];
-const sockets = targets.map(([type, address]) => ({ socket: dgram.createSocket(type), address }));
-let rounds = 0;
-let stopped = false;
-process.on('SIGTERM', () => { stopped = true; });
-setTimeout(() => { stopped = true; }, 120_000).unref();
-const send = ({ socket, address }) =>
-  new Promise((resolve, reject) => {
-    socket.send('x'.repeat(${dataBytes}), 9, address, (error) => (error ? reject(error) : resolve()));
-  });
-(async () => {
-  for (; !stopped; rounds += 1) {
-    for (const target of sockets) await send(target);
-    if (rounds % 64 === 0) await new Promise(setImmediate);
-  }
-  for (const { socket } of sockets) socket.close();
-  console.log(rounds);
-})();
-`;
-
-async function traffic(): Promise<{ stop(): Promise<bigint> }> {
-  for (const address of ['198.51.100.1', '2001:db8:1::1']) await outside.run('ping', '-q', '-c1', address);
-  const process_: ResultPromise = outside.start(process.execPath, ['-e', sender]);
-  return {
-    async stop() {
-      process_.kill('SIGTERM');
-      const { exitCode, stdout, stderr } = await process_;
-      assert.equal(exitCode, 0, String(stderr));
-      return BigInt(String(stdout));
-    },
-  };
-}
 
 /** Packets of the rule `seen`. */
 async function seen({ kernel, engine }: LiveBench): Promise<bigint> {
@@ -95,7 +57,7 @@ test(`${reloads} reloads and flush-reads under traffic, with restarts in between
     [...entries('203.0.113.201', '192.0.2.0/25', 'not 192.0.2.9'), entry('203.0.113.202', 0)],
     source,
   );
-  const { stop } = await traffic();
+  const { stop } = await steadyTraffic(outside, '198.51.100.1', '2001:db8:1::1');
   await until('the first packets', async () => (await seen(made)) > 0n);
 
   const flushed = new Map<string, bigint>();

@@ -8,10 +8,9 @@ import * as b from '../../src/nft/build.js';
 import type { Chain, NftSet } from '../../src/nft/model.js';
 import { link, namespace, until } from './namespace.js';
 import { planOf } from './plan.js';
+import { steadyBytes, steadyTraffic } from './steady-traffic.js';
 
 const RELOADS = 50;
-/** Of each datagram, without its headers. */
-const DATA_BYTES = 32;
 
 const [outside, firewall] = [await namespace({ after }), await namespace({ after })];
 await link(
@@ -74,35 +73,9 @@ function plan(variant: number): Plan {
   });
 }
 
-/** Sends to both families in turn, as fast as one process can, until it is told to stop or a minute is over. */
-const sender = `
-const dgram = require('node:dgram');
-const targets = [['udp4', '198.51.100.1'], ['udp6', '2001:db8:1::1']];
-const sockets = targets.map(([type, address]) => ({ socket: dgram.createSocket(type), address }));
-let rounds = 0;
-let stopped = false;
-process.on('SIGTERM', () => { stopped = true; });
-setTimeout(() => { stopped = true; }, 60_000).unref();
-const send = ({ socket, address }) =>
-  new Promise((resolve, reject) => {
-    socket.send('x'.repeat(${DATA_BYTES}), 9, address, (error) => (error ? reject(error) : resolve()));
-  });
-(async () => {
-  for (; !stopped; rounds += 1) {
-    for (const target of sockets) await send(target);
-    // Answers to send() come before signals.
-    if (rounds % 64 === 0) await new Promise(setImmediate);
-  }
-  for (const { socket } of sockets) socket.close();
-  console.log(rounds);
-})();
-`;
-
 test(`${RELOADS} reloads under traffic lose no packet and count none twice`, async () => {
-  // A neighbour that is not known yet holds packets back, and drops some.
-  for (const address of ['198.51.100.1', '2001:db8:1::1']) await outside.run('ping', '-q', '-c1', address);
   await kernel.load(plan(0), undefined);
-  const traffic = outside.start(process.execPath, ['-e', sender]);
+  const traffic = await steadyTraffic(outside, '198.51.100.1', '2001:db8:1::1');
   const counted = async (): Promise<bigint> => (await kernel.object(0)).packets ?? 0n;
   await until('the first packets', async () => (await counted()) > 0n);
 
@@ -111,11 +84,7 @@ test(`${RELOADS} reloads under traffic lose no packet and count none twice`, asy
     await kernel.load(plan(variant), plan(variant - 1).manifest);
     await until('packets beside the reload', async () => (await counted()) > before);
   }
-  traffic.kill('SIGTERM');
-  const { exitCode, stdout, stderr } = await traffic;
-  assert.equal(exitCode, 0, String(stderr));
-
-  const sent = BigInt(String(stdout));
+  const sent = await traffic.stop();
   await until('all packets', async () => (await counted()) >= 2n * sent);
   assert.equal(await counted(), 2n * sent);
   const inSets = [...(await kernel.dump(0)), ...(await kernel.dump(1))];
@@ -123,7 +92,7 @@ test(`${RELOADS} reloads under traffic lose no packet and count none twice`, asy
     inSets.map(({ packets }) => packets),
     [sent, sent],
   );
-  const bytes = BigInt(DATA_BYTES + 8 + 20 + (DATA_BYTES + 8 + 40));
+  const bytes = BigInt(steadyBytes + 8 + 20 + (steadyBytes + 8 + 40));
   assert.equal((await kernel.object(1)).usedBytes, sent * bytes);
   const present = await kernel.present();
   const left = ['a4_all', 'a6_all', `x_${RELOADS}`].map((name) => `inet postern ${name}`);
