@@ -19,6 +19,7 @@ import {
 } from './elsewhere.js';
 import { baseNames, bases, filterHooks, isSameInHooks, misfit } from './hooks.js';
 import { badFlagsLine, type FilterHook, hygieneLines, invalidLine, stateLine } from './hygiene.js';
+import { ingressTable, othersPass } from './ingress-table.js';
 import { ruleOf } from './line.js';
 import { passLines } from './nat/pass.js';
 import { hooksOf, type Reach } from './reach.js';
@@ -96,12 +97,34 @@ export class ChainCompiler {
     if (chain === undefined) return;
     const { hook } = bases[name];
     const rules = this.known(chain).filter(({ ast }) => misfit(ast, hook, words) === undefined);
+    if (name === 'ingress') {
+      this.#ingress(chain, rules);
+      return;
+    }
     const target = open(draft.ruleset.chain(name, name, baseOf(chain, name)));
     if (isFilterHook(hook)) this.#filter(target, hook, rules, chain.at);
     else for (const rule of rules) this.#putIn(target, hook, rule, false);
+    this.#blockRest(target, chain);
+  }
+
+  #blockRest(target: OpenChain, chain: Chain): void {
+    const { draft } = this.compiler;
     if (chain.policy === 'block' && draft.policy.blockPolicy === 'return') {
       this.#lines(target, [{ statements: [goto(blockChain(draft, chain))] }], chain.at);
     }
+  }
+
+  #ingress(chain: Chain, rules: readonly KnownRule[]): void {
+    const { draft, words } = this.compiler;
+    const { family, because } = ingressTable(chain, words);
+    draft.note(chain.at, `ingress stands in ${family}: ${because}`);
+    const target = open(draft.ruleset.chain('ingress', 'ingress', baseOf(chain, 'ingress'), family));
+    const others = family === 'netdev' ? othersPass(chain) : undefined;
+    if (others !== undefined) target.current.rules.push({ statements: others, origin: originOf(chain.at) });
+    for (const rule of rules) {
+      this.#put(target, rule, ['ingress'], { ...this.#standing(['ingress'], target.name, false), family });
+    }
+    this.#blockRest(target, chain);
   }
 
   /**
@@ -185,7 +208,7 @@ export class ChainCompiler {
   }
 
   #lines(target: OpenChain, lines: readonly Line[], at: Position): void {
-    target.current.rules.push(...lines.map((line) => ruleOf(line, originOf(at))));
+    target.current.rules.push(...lines.map((line) => ruleOf(line, originOf(at), 'inet')));
   }
 
   /** Where packets come in, before anything else sees them. */

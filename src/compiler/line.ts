@@ -3,12 +3,12 @@
 import type { Line } from '../extensions/fragment.js';
 import type { Family } from '../net/address.js';
 import { match, meta, oneOf } from '../nft/build.js';
-import type { Origin, Rule, Statement } from '../nft/model.js';
+import type { Origin, Rule, Statement, TableFamily } from '../nft/model.js';
 
-export function ruleOf(line: Line, origin: Origin, comment?: string): Rule {
+export function ruleOf(line: Line, origin: Origin, table: TableFamily, comment?: string): Rule {
   const statements = [...protocolGuard(line), ...line.statements];
   return {
-    statements: [...familyGuard(line.family, statements), ...statements],
+    statements: [...familyGuard(line.family, statements, table), ...statements],
     ...(comment !== undefined && { comment }),
     origin,
   };
@@ -33,8 +33,10 @@ const familyOfProtocol = new Map<string, Family>([
   ['icmpv6', 6],
 ]);
 
-function familyGuard(family: Family | undefined, statements: readonly Statement[]): Statement[] {
+function familyGuard(family: Family | undefined, statements: readonly Statement[], table: TableFamily): Statement[] {
   if (family === undefined || reads(guarding(statements), (node) => impliedFamily(node) === family)) return [];
+  // To netdev every packet is of netdev.
+  if (table === 'netdev') return [match(meta('protocol'), family === 4 ? 'ip' : 'ip6')];
   return [match(meta('nfproto'), family === 4 ? 'ipv4' : 'ipv6')];
 }
 

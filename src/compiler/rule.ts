@@ -84,11 +84,12 @@ export function compileRule(
   const body = [...(counts ? [does(counter(ruleCounter(site)))] : []), ...actions(ast.actions, site)];
   const left = common(conditions, ast, body);
   const makeChain = chainsOf(draft, known, standing);
+  const table = standing.family;
   const comment = shortOrigin(ast.at);
   const { lines, rest } = weave(conditions, body, left, makeChain);
   return {
-    rules: lines.map((line) => ruleOf(line, originOf(ast.at), comment)),
-    ...(rest && { rest: draft.ruleset.chains('inet').find(({ name }) => name === rest.name)! }),
+    rules: lines.map((line) => ruleOf(line, originOf(ast.at), table, comment)),
+    ...(rest && { rest: draft.ruleset.chains(table).find(({ name }) => name === rest.name)! }),
   };
 
   function siteOf(match: Match): RuleSite {
@@ -189,11 +190,11 @@ const ruleCounter = (site: RuleSite): string =>
   });
 
 /** Chains of a rule are named after where it stands and its number: `input_3`, `input_3_2`, `input_3_do`. */
-function chainsOf({ ruleset }: Draft, known: KnownRule, { stem }: Standing): MakeChain {
+function chainsOf({ ruleset }: Draft, known: KnownRule, { stem, family: table }: Standing): MakeChain {
   const origin = originOf(known.ast.at);
   return (part) => {
     const wanted = `${stem}_${known.number}${part === 1 ? '' : `_${part}`}`;
-    const { name, rules } = ruleset.chain(wanted, `rule ${wanted}`);
-    return { name, fill: (lines) => rules.push(...lines.map((line) => ruleOf(line, origin))) };
+    const { name, rules } = ruleset.chain(wanted, `rule ${wanted}`, undefined, table);
+    return { name, fill: (lines) => rules.push(...lines.map((line) => ruleOf(line, origin, table))) };
   };
 }

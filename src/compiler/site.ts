@@ -15,11 +15,15 @@ import { overflowOf, tableSets } from './tables.js';
 
 /** What a section sees, and the part of a rule's site that doesn't depend on the rule. */
 export class CompilerGround implements Ground {
-  /** @param owner whose names these are: an extension's word, or the policy's rule. */
+  /**
+   * @param owner whose names these are: an extension's word, or the policy's rule.
+   * @param family the table that holds what is asked for without naming one.
+   */
   constructor(
     readonly draft: Draft,
     readonly at: Position,
     readonly owner: string,
+    readonly family: TableFamily = 'inet',
   ) {}
 
   get policy(): Policy {
@@ -27,41 +31,41 @@ export class CompilerGround implements Ground {
   }
 
   set(request: SetRequest): string {
-    return this.draft.ruleset.set(request, originOf(this.at));
+    return this.draft.ruleset.set({ table: this.family, ...request }, originOf(this.at));
   }
 
   object(request: ObjectRequest): string {
-    return this.draft.ruleset.object(request, originOf(this.at));
+    return this.draft.ruleset.object({ table: this.family, ...request }, originOf(this.at));
   }
 
   overflow(request: SetRequest): Statement {
-    return counter(overflowOf(this.draft, request, originOf(this.at)));
+    return counter(overflowOf(this.draft, { table: this.family, ...request }, originOf(this.at)));
   }
 
-  chain(purpose: string, lines: readonly Line[], table: TableFamily = 'inet'): string {
+  chain(purpose: string, lines: readonly Line[], table = this.family): string {
     const name = `x_${this.owner}_${purpose}`;
     return this.draft.chainOf(name, name, lines, this.at, table);
   }
 
-  sharedChain(name: string, lines: readonly Line[], table: TableFamily = 'inet'): string {
+  sharedChain(name: string, lines: readonly Line[], table = this.family): string {
     return this.draft.chainOf(name, `shared ${name}`, lines, this.at, table);
   }
 
-  baseChain(purpose: string, base: BaseChain, lines: readonly Line[], table: TableFamily = 'inet'): void {
+  baseChain(purpose: string, base: BaseChain, lines: readonly Line[], table = this.family): void {
     const name = `x_${this.owner}_${purpose}`;
     const chain = this.draft.ruleset.chain(name, name, base, table);
-    chain.rules.push(...lines.map((line) => ruleOf(line, originOf(this.at))));
+    chain.rules.push(...lines.map((line) => ruleOf(line, originOf(this.at), table)));
   }
 
-  sharedBaseChain(name: string, base: BaseChain, lines: readonly Line[], table: TableFamily = 'inet'): void {
+  sharedBaseChain(name: string, base: BaseChain, lines: readonly Line[], table = this.family): void {
     const chain = this.draft.ruleset.chain(name, `shared ${name}`, base, table);
-    for (const { statements } of lines.map((line) => ruleOf(line, originOf(this.at)))) {
+    for (const { statements } of lines.map((line) => ruleOf(line, originOf(this.at), table))) {
       if (chain.rules.some((rule) => isDeepStrictEqual(rule.statements, statements))) continue;
       chain.rules.push({ statements, origin: originOf(this.at) });
     }
   }
 
-  sharedBranch(name: string, key: Expression, value: Expression, to: Verdict, table: TableFamily = 'inet'): void {
+  sharedBranch(name: string, key: Expression, value: Expression, to: Verdict, table = this.family): void {
     const { rules } = this.draft.ruleset.chain(name, `shared ${name}`, undefined, table);
     addBranch(rules, key, [value, to], originOf(this.at));
   }
@@ -148,11 +152,7 @@ export class RuleSite extends CompilerGround implements Site {
     readonly rule: RuleFacts,
     readonly ast: PolicyRule,
   ) {
-    super(draft, at, owner);
-  }
-
-  get family(): TableFamily {
-    return this.standing.family;
+    super(draft, at, owner, standing.family);
   }
 
   get places(): readonly Place[] {

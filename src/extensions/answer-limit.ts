@@ -23,7 +23,7 @@ export const answerLimit = Type.Optional(
 export const defaultLimit: AnswerLimit = { count: 1000, unit: 'packets', perMs: 1000 };
 
 /** Drops and counts what is beyond the limit, in front of what answers. */
-export function boundLines(trap: string, within: AnswerLimit, site: Site, table: TableFamily = 'inet'): Line[] {
+export function boundLines(trap: string, within: AnswerLimit, site: Site, table = site.family): Line[] {
   if (within === 'off') return [];
   const over = limitOf(within, true);
   if (over === undefined) return site.refuse('this rate is slower than nft can count', 'take at least one a week');

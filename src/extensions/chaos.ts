@@ -1,7 +1,6 @@
 /** CHAOS: by chance an error, an answer of TARPIT or DELUDE, or nothing, so that a scan finds what isn't there. */
 
 import type { Static } from 'typebox';
-import type { Family } from '../net/address.js';
 import { concat, drop, goto, jhash, match, meta, numgen, range, reject, tcp, vmap } from '../nft/build.js';
 import type { Expression, Statement, TableFamily, Verdict } from '../nft/model.js';
 import { percentage, present } from '../policy/formats/values.js';
@@ -41,7 +40,7 @@ export const chaos: Extension = {
         final: true,
         places: ['ingress', 'input', 'forward', 'output'],
       },
-      { compile: confusing },
+      { compile: confusing, netdev: true },
     ),
   ],
   iptables: [syntax()],
@@ -99,7 +98,7 @@ function confusing(spec: Spec, site: Site): ActionFragment {
   site.note('drawn in this chain; answered as by tarpit or delude here');
   const answer =
     variant === 'none' ? undefined : variant === 'tarpit' ? heldChain(limit, site) : openChain(limit, site);
-  return { ...does(goto(site.sharedChain(key, lotLines(spec, key, answer, 'inet', site)))), final: true };
+  return { ...does(goto(site.sharedChain(key, lotLines(spec, key, answer, site.family, site)))), final: true };
 }
 
 /** Draws a lot, and goes where it says. */
@@ -114,7 +113,7 @@ function lotLines(spec: Spec, key: string, answer: string | undefined, table: Ta
   add(0, refused, goto(refusing));
   if (answer !== undefined) add(refused, refused + answered, goto(tcpOnly(key, answer, table, site)));
   add(refused + answered, parts, drop);
-  return drawn(spec.sticky === true, table).map(([guard, lot]) => ({ statements: [...guard, vmap(lot, lots)] }));
+  return drawn(spec.sticky === true, (lot) => vmap(lot, lots));
 }
 
 const tcpOnly = (key: string, target: string, table: TableFamily, site: Site): string =>
@@ -127,20 +126,15 @@ const tcpOnly = (key: string, target: string, table: TableFamily, site: Site): s
 /** Any number: another one deals anew. */
 const seed = 0x6368616f;
 
-/** What is drawn, one line for each kind of packet. */
-function drawn(sticky: boolean, table: TableFamily): (readonly [readonly Statement[], Expression])[] {
-  if (!sticky) return [[[], numgen('random', parts)]];
-  const kinds = ([4, 6] as const).flatMap((family): (readonly [readonly Statement[], Expression])[] => {
+/** Lines for each kind of packet, which go where the lot says. */
+function drawn(sticky: boolean, go: (lot: Expression) => Statement): Line[] {
+  if (!sticky) return [{ statements: [go(numgen('random', parts))] }];
+  return ([4, 6] as const).flatMap((family): Line[] => {
     const source = addressOf('source', family);
+    const ofPort = go(jhash(concat(source, tcp('dport')), parts, seed));
     return [
-      [[match(meta('l4proto'), 'tcp')], jhash(concat(source, tcp('dport')), parts, seed)],
-      [[isFamily(family, table)], jhash(source, parts, seed)],
+      { family, statements: [match(meta('l4proto'), 'tcp'), ofPort] },
+      { family, statements: [go(jhash(source, parts, seed))] },
     ];
   });
-  return kinds;
 }
-
-const isFamily = (family: Family, table: TableFamily): Statement =>
-  table === 'netdev'
-    ? match(meta('protocol'), family === 4 ? 'ip' : 'ip6')
-    : match(meta('nfproto'), family === 4 ? 'ipv4' : 'ipv6');

@@ -27,7 +27,7 @@ export const delude: Extension = {
         final: true,
         places: ['ingress', 'input', 'forward'],
       },
-      { compile: deluding },
+      { compile: deluding, netdev: true },
     ),
   ],
   iptables: [{ kind: 'target', module: 'DELUDE', options: {}, read: () => ({ action: 'delude' }) }],

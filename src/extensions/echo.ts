@@ -27,7 +27,7 @@ export const echo: Extension = {
         final: true,
         places: ['ingress'],
       },
-      { compile: echoing },
+      { compile: echoing, netdev: true },
     ),
   ],
   iptables: [{ kind: 'target', module: 'ECHO', options: {}, read: () => ({ action: 'echo' }) }],
@@ -104,11 +104,20 @@ const isPlain: Readonly<Record<Family, Statement>> = {
 function echoChain(family: Family, [only, ...more]: readonly Ports[], site: Site): string {
   const port = only !== undefined && more.length === 0 && only.first === only.last ? only.first : undefined;
   const ports = port === undefined ? turnPorts : [mangle(raw('th', 16, 16), sourcePort), mangle(sourcePort, port)];
-  const whole = family === 4 ? [mangle(payload('ip', 'frag-off'), 0)] : [];
-  const change = [...turnAddresses(family), ...ports, ...whole, freshHops(family)];
-  return site.sharedChain(
-    `trap_echo${family}${port === undefined ? '' : `_${port}`}`,
-    sendBack(change, site),
-    'netdev',
-  );
+  const turned = [...turnAddresses(family), ...ports];
+  const lines = family === 4 ? fragmentable(turned, site) : sendBack([...turned, freshHops(6)], site);
+  return site.sharedChain(`trap_echo${family}${port === undefined ? '' : `_${port}`}`, lines, 'netdev');
+}
+
+const fragmentWord = raw('nh', 48, 16);
+const DONT_FRAGMENT = 0x4000;
+
+/**
+ * The answer may be fragmented, and has a fresh time to live. To the sum of the header the bit that goes is as much as the
+ * 64 hops that come: what a time to live of 0 adds up to is right for both.
+ */
+function fragmentable(turned: readonly Statement[], site: Site): Line[] {
+  const both = [mangle(payload('ip', 'ttl'), 0), mangle(raw('nh', 48, 24), 64)];
+  const [whole] = sendBack([match(fragmentWord, DONT_FRAGMENT), ...turned, ...both], site);
+  return [whole!, ...sendBack([...turned, mangle(payload('ip', 'frag-off'), 0), freshHops(4)], site)];
 }

@@ -47,6 +47,8 @@ export interface ActionCompiler<Spec = unknown> extends Standing<Spec> {
    * rule is put there.
    */
   readonly raw?: true;
+  /** It compiles for chains of `netdev`, too. */
+  readonly netdev?: true;
   compile(spec: Spec, site: Site): ActionFragment;
 }
 

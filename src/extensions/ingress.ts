@@ -1,8 +1,8 @@
 /**
- * Answers at ingress. Policy rules stand in `inet`, where tables are; what sends a packet back exists in `netdev` only.
- * So the rule writes the number of its trap into the packet's mark, and a chain right behind it in `netdev` answers by
- * turning the packet round: before bridging, conntrack, routing and every other chain, for local addresses and for those
- * that are routed through this host.
+ * Answers at ingress, by turning the packet round: before bridging, conntrack, routing and every other chain, for local
+ * addresses and for those that are routed through this host. What sends a packet back exists in `netdev` only. A rule
+ * that stands there goes to its trap; one of `inet`, where tables are, writes the trap's number into the packet's mark, and
+ * a chain right behind it in `netdev` goes on from there.
  */
 
 import {
@@ -21,11 +21,11 @@ import {
 } from '../nft/build.js';
 import type { Statement } from '../nft/model.js';
 import { type AnswerLimit, boundLines, trapCounter } from './answer-limit.js';
-import type { ActionFragment, Line } from './fragment.js';
+import { type ActionFragment, does, type Line } from './fragment.js';
 import type { MarkField } from './roles.js';
 import type { Site } from './site.js';
 
-/** Traps with different options that one policy may have at ingress: 15. */
+/** Traps with different options that rules of `inet` may have at ingress: 15. */
 const bits = 4;
 /** Behind the policy's chain, at -500. */
 const priority = -499;
@@ -35,15 +35,16 @@ const withoutHeader = /^(lo$|ppp|tun|wg|sl|gre|sit|tunl|ip6tnl|ipip|vti|xfrm|wwa
 /** Sends packets to a trap: a chain of `netdev` that answers or drops. `key` tells traps with other options apart. */
 export function trapped(key: string, within: AnswerLimit, lines: () => readonly Line[], site: Site): ActionFragment {
   const devices = devicesOf(site);
-  const field = site.markBits('packet', 'traps at ingress', bits);
   const number = site.numberOf('trap', `${key} ${JSON.stringify(within)}`);
-  if (number >= 2 ** bits)
-    site.refuse(`more than ${2 ** bits - 1} different traps don't fit`, 'give them the same options');
   const target = site.sharedChain(
     `trap_${number}_${key}`,
     [notForUs, ...boundLines(key, within, site, 'netdev'), ...lines()],
     'netdev',
   );
+  if (site.family === 'netdev') return { ...does(goto(target)), final: true };
+  if (number >= 2 ** bits)
+    site.refuse(`more than ${2 ** bits - 1} different traps don't fit`, 'give them the same options');
+  const field = site.markBits('packet', 'traps at ingress', bits);
   dispatch(field, number, target, devices, site);
   return {
     lines: [{ statements: [setMarkBits('meta', field.mask, markOf(field, number)), accept] }],
@@ -75,7 +76,7 @@ function dispatch(field: MarkField, number: number, target: string, devices: rea
 }
 
 /** What a bridge or a tap sees of others is none of ours. */
-const notForUs: Line = { statements: [match(meta('pkttype'), 'host', '!='), accept] };
+export const notForUs: Line = { statements: [match(meta('pkttype'), 'host', '!='), accept] };
 
 /**
  * Nobody else sends from our addresses. Where the answer to an answer would be another one, and a router brings back what
@@ -101,7 +102,7 @@ export function sendBack(change: readonly Statement[], site: Site): Line[] {
       statements: [
         ...change,
         mangle(payload('ether', 'saddr'), lookup(meta('iifname'), macs)),
-        mangle(meta('mark'), 0),
+        ...(site.family === 'netdev' ? [] : [mangle(meta('mark'), 0)]),
         { fwd: { dev: meta('iif') } },
       ],
     },

@@ -30,6 +30,6 @@ export function toResponder(mode: ResponderMode, site: Site): readonly Statement
   const spec: ResponderSpec = { mark: mask };
   site.duty({ kind: responderDuty, name: responderDuty, nflogGroup: group, spec });
   const base = { type: 'filter', hook: 'output', priority: -300, policy: 'accept' } as const;
-  site.sharedBaseChain('answers', base, [{ statements: [matchBits(meta('mark'), mask, mask), notrack] }]);
+  site.sharedBaseChain('answers', base, [{ statements: [matchBits(meta('mark'), mask, mask), notrack] }], 'inet');
   return [log({ prefix: mode, group, snaplen: headerBytes }), drop];
 }

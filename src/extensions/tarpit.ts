@@ -11,7 +11,7 @@ import { Type } from '../policy/schema-type.js';
 import { type AnswerLimit, answerLimit, boundLines, defaultLimit } from './answer-limit.js';
 import { actionWord, type Extension } from './extension.js';
 import { type ActionFragment, does, type Line } from './fragment.js';
-import { trapped } from './ingress.js';
+import { notForUs, trapped } from './ingress.js';
 import type { IptablesSyntax } from './iptables.js';
 import { onlyProtocol } from './only.js';
 import { answerAck, answerSyn, answerUsual, byFamily } from './reflector.js';
@@ -40,7 +40,7 @@ export const tarpit: Extension = {
         final: true,
         places: ['ingress', 'input', 'forward'],
       },
-      { compile: holding },
+      { compile: holding, netdev: true },
     ),
   ],
   iptables: [syntax()],
@@ -77,7 +77,8 @@ function holding({ mode = 'tarpit', limit = defaultLimit }: Static<typeof schema
   onlyProtocol('tarpit', 6, site);
   if (mode !== 'tarpit') {
     site.note(`mode ${mode}: answered by the daemon, from copies of the packets`);
-    return ending(chainWith(mode, limit, [{ statements: toResponder(mode, site) }], site));
+    const others = site.hooks.includes('ingress') ? [notForUs] : [];
+    return ending(chainWith(mode, limit, [...others, { statements: toResponder(mode, site) }], site));
   }
   if (site.hooks.includes('ingress')) {
     site.note('answered at ingress by turning packets round: no conntrack, no route; segments with data by the daemon');

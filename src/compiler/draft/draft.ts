@@ -45,7 +45,7 @@ export class Draft {
   /** The chain of an owner, made of these lines when it is asked for first; answers its name. */
   chainOf(wanted: string, owner: string, lines: readonly Line[], at: Position, table: TableFamily = 'inet'): string {
     const chain = this.ruleset.chain(wanted, owner, undefined, table);
-    if (chain.rules.length === 0) chain.rules.push(...lines.map((line) => ruleOf(line, originOf(at))));
+    if (chain.rules.length === 0) chain.rules.push(...lines.map((line) => ruleOf(line, originOf(at), table)));
     return chain.name;
   }
 
