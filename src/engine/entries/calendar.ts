@@ -3,7 +3,7 @@
  * About 30 bytes a node, however many expire at different moments.
  */
 
-import type { Node } from './trie.js';
+import type { Node } from './node-values.js';
 
 /** Entries leave the model within this time after they expire; the kernel is exact by itself. */
 export const tickMs = 100;

@@ -4,8 +4,8 @@
  */
 
 import type { Source } from '../tables.js';
+import type { Node, NodeValues } from './node-values.js';
 import type { Terms } from './terms.js';
-import type { Node, NodeValues } from './trie.js';
 
 /** Says that a node has no terms. */
 const noSlot = 0;

@@ -12,50 +12,12 @@
  */
 
 import { addressBits, type Family } from '../../net/address.js';
-
-/** Stays the same as long as the entry is there. */
-export type Node = number;
+import { type Node, NodeArray, type NodeValues } from './node-values.js';
 
 export interface TrieEntry<T> {
   readonly value: bigint;
   readonly length: number;
   readonly of: T;
-}
-
-/** What belongs to each node that is an entry. */
-export interface NodeValues<T> {
-  has(node: Node): boolean;
-  get(node: Node): T | undefined;
-  set(node: Node, value: T): void;
-  remove(node: Node): void;
-  /** The same values, independent from now on. */
-  copy(): NodeValues<T>;
-}
-
-/** Values as they are. */
-class NodeArray<T> implements NodeValues<T> {
-  constructor(private values: (T | undefined)[] = []) {}
-
-  has(node: Node): boolean {
-    return this.values[node] !== undefined;
-  }
-
-  get(node: Node): T | undefined {
-    return this.values[node];
-  }
-
-  set(node: Node, value: T): void {
-    while (this.values.length < node) this.values.push(undefined);
-    this.values[node] = value;
-  }
-
-  remove(node: Node): void {
-    this.values[node] = undefined;
-  }
-
-  copy(): NodeArray<T> {
-    return new NodeArray(this.values.slice());
-  }
 }
 
 const initialNodes = 16;

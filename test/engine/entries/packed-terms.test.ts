@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { NodeValues } from '../../../src/engine/entries/node-values.js';
 import { PackedTerms } from '../../../src/engine/entries/packed-terms.js';
 import { sameTerms, type Terms } from '../../../src/engine/entries/terms.js';
-import type { NodeValues } from '../../../src/engine/entries/trie.js';
 
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 

@@ -1,0 +1,40 @@
+/** What the nodes of a trie stand for. */
+
+/** The index of a node's record. Stays the same as long as the entry is there. */
+export type Node = number;
+
+/** What belongs to each node that is an entry. */
+export interface NodeValues<T> {
+  has(node: Node): boolean;
+  get(node: Node): T | undefined;
+  set(node: Node, value: T): void;
+  remove(node: Node): void;
+  /** The same values, independent from now on. */
+  copy(): NodeValues<T>;
+}
+
+/** Values as they are. */
+export class NodeArray<T> implements NodeValues<T> {
+  constructor(private values: (T | undefined)[] = []) {}
+
+  has(node: Node): boolean {
+    return this.values[node] !== undefined;
+  }
+
+  get(node: Node): T | undefined {
+    return this.values[node];
+  }
+
+  set(node: Node, value: T): void {
+    while (this.values.length < node) this.values.push(undefined);
+    this.values[node] = value;
+  }
+
+  remove(node: Node): void {
+    this.values[node] = undefined;
+  }
+
+  copy(): NodeArray<T> {
+    return new NodeArray(this.values.slice());
+  }
+}
