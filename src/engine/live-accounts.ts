@@ -6,19 +6,18 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Presence } from '../nft/presence.js';
 import type { Committer } from '../store/committer.js';
 import type { Draft } from '../store/store.js';
+import { watchRates } from './account-rates.js';
 import {
   type AccountPlaces,
   accountPlaces,
   countingAccounts,
   noCount,
-  noCounts,
   type Raw,
   readPlaces,
   Sheet,
 } from './account-sets.js';
 import { AccountTotals } from './account-totals.js';
 import type {
-  AccountRate,
   AccountRates,
   AccountReading,
   AccountRow,
@@ -159,21 +158,12 @@ export class LiveAccounts implements Accounts {
     });
   }
 
-  async *watch(name: string, intervalMs: number, signal?: AbortSignal): AsyncIterable<AccountRates> {
-    const { clock } = this.options;
-    let [before, beforeAt] = [await this.#totals(name), clock.steady()];
-    while (!signal?.aborted) {
-      await this.#wait(intervalMs, signal);
-      if (signal?.aborted) return;
-      const [now, nowAt] = [await this.#totals(name), clock.steady()];
-      yield {
-        account: name,
-        at: clock.wall(),
-        intervalMs: nowAt - beforeAt,
-        rates: await rates(before, now, nowAt - beforeAt),
-      };
-      [before, beforeAt] = [now, nowAt];
-    }
+  watch(name: string, intervalMs: number, signal?: AbortSignal): AsyncIterable<AccountRates> {
+    return watchRates(
+      { account: name, totals: () => this.#totals(name), clock: this.options.clock },
+      intervalMs,
+      signal,
+    );
   }
 
   series(): Promise<readonly AccountSeries[]> {
@@ -290,19 +280,6 @@ export class LiveAccounts implements Accounts {
     }
   }
 
-  async #wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    const { clock } = this.options;
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        cancel();
-        signal?.removeEventListener('abort', end);
-        resolve();
-      };
-      const cancel = clock.at(clock.steady() + ms, end);
-      signal?.addEventListener('abort', end);
-    });
-  }
-
   /** While a load runs, it isn't sure where an account counts: that comes first. */
   async #alone<T>(name: string, work: (account: LiveAccount) => Promise<T>): Promise<T> {
     if (!this.#accounts.has(name)) throw this.#unknown(name);
@@ -318,21 +295,4 @@ export class LiveAccounts implements Accounts {
   #unknown(name: string): PosternError {
     return missing('account', name, this.#accounts.keys());
   }
-}
-
-/** Busiest first, without those at rest. */
-async function rates(before: Sheet, now: Sheet, elapsedMs: number): Promise<AccountRate[]> {
-  const perSecond = (a: Count, b: Count) => ({
-    packets: (Number(b.packets - a.packets) * 1_000) / elapsedMs,
-    bytes: (Number(b.bytes - a.bytes) * 1_000) / elapsedMs,
-  });
-  const all: AccountRate[] = [];
-  await calmly(now, ({ address, counts }) => {
-    const old = before.get(address) ?? noCounts;
-    const source = perSecond(old.source, counts.source);
-    const destination = perSecond(old.destination, counts.destination);
-    if (source.packets + destination.packets > 0) all.push({ address, source, destination });
-  });
-  const bytes = ({ source, destination }: AccountRate) => source.bytes + destination.bytes;
-  return all.sort((a, b) => bytes(b) - bytes(a));
 }
