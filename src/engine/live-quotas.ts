@@ -8,8 +8,7 @@ import type { Manifest, Plan } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import { mostInQuota, type QuotaDuty } from '../extensions/quota-names.js';
 import { fittingLengths, isExact } from '../extensions/quota2.js';
-import type { ElementChange, Kernel, ObjectIndex, SetIndex } from '../kernel/kernel.js';
-import { encodeKey } from '../nft/key.js';
+import type { SetIndex } from '../kernel/kernel.js';
 import type { Element, NamedObject } from '../nft/model.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
@@ -22,7 +21,6 @@ import { Periodic } from './periodic.js';
 import { setNames } from './policy-tables.js';
 import {
   freshLimit,
-  type Held,
   heldBy,
   type Kept,
   keptFromJson,
@@ -30,16 +28,16 @@ import {
   keptNow,
   leftObject,
   type QuotaParts,
-  type QuotaReading,
   quotaDuties,
   quotaParts,
   successor,
 } from './quota-parts.js';
 import type { QuotaState, Quotas } from './quotas.js';
+import { emptyMarks, type QuotaKernel, QuotasInKernel } from './quotas-in-kernel.js';
 import type { Source } from './tables.js';
 
 export interface LiveQuotasOptions {
-  readonly kernel: Pick<Kernel, 'object' | 'allow' | 'dump'>;
+  readonly kernel: QuotaKernel;
   readonly committer: Committer;
   readonly clock: Clock;
   readonly gate: Gate;
@@ -59,9 +57,9 @@ interface LiveQuota {
 
 const followMs = 100;
 const saveMs = 10_000;
-const families = (['ipv4', 'ipv6'] as const).map((value): Element => ({ value }));
 
 export class LiveQuotas implements Quotas {
+  readonly #inKernel: QuotasInKernel;
   #live = new Map<string, LiveQuota>();
   /** Under the plan that is being loaded. */
   #next = new Map<string, LiveQuota>();
@@ -72,7 +70,8 @@ export class LiveQuotas implements Quotas {
   #following: Periodic | undefined;
 
   constructor(private readonly options: LiveQuotasOptions) {
-    const { clock, gate, trouble } = options;
+    const { kernel, clock, gate, trouble } = options;
+    this.#inKernel = new QuotasInKernel(kernel);
     this.#saving = new Periodic(clock, saveMs, () => gate.pass(() => this.#save()), trouble);
   }
 
@@ -99,7 +98,7 @@ export class LiveQuotas implements Quotas {
     for (const [name, duty] of quotaDuties(plan)) {
       const parts = planned.get(name) ?? {};
       const before = this.#live.get(name)?.kept ?? this.#stored(name);
-      const held = await this.#held(name, presence, plan.manifest, parts);
+      const held = await this.#inKernel.held(this.#parts.get(name) ?? {}, parts, plan.manifest, presence);
       const kept = successor(duty, before, held);
       next.set(name, { name, duty, parts, kept });
       if (parts.left === undefined) continue;
@@ -120,7 +119,7 @@ export class LiveQuotas implements Quotas {
       const fill = (set: SetIndex | undefined, elements: readonly Element[]): void => {
         if (set !== undefined && !presence.sets.has(paths[set]!)) contents.set(paths[set]!, elements);
       };
-      fill(parts.empty, kept.value === 0n ? families : []);
+      fill(parts.empty, emptyMarks(kept.value));
       fill(parts.fits, fittingLengths(kept.value));
     }
     return contents;
@@ -183,7 +182,7 @@ export class LiveQuotas implements Quotas {
     const { gate, committer, events } = this.options;
     const reloads = await gate.pass(async () => {
       const quota = this.#known(name);
-      const reading = await this.#reading(quota.parts);
+      const reading = await this.#inKernel.reading(quota.parts);
       const value = to(heldBy(quota.kept, reading), quota.kept);
       if (value < 0n || value > mostInQuota) {
         throw new PosternError('invalid', `quota ${name}: ${value} is no amount; it goes from 0 to ${mostInQuota}`);
@@ -194,10 +193,10 @@ export class LiveQuotas implements Quotas {
       const limit = renews ? { limit: freshLimit(value, quota.kept.limit) } : {};
       const kept: Kept = { ...quota.kept, value, grown, charged, ...limit };
       const draft: Draft = { kind: 'value', space: 'quota', key: name, value: keptJson(kept), origin: source };
-      await committer.commit([draft], await this.#looks(quota, value));
+      await committer.commit([draft], await this.#inKernel.setChanges(quota, value));
       quota.kept = kept;
       this.#saved.set(name, JSON.stringify(keptJson(kept)));
-      if (quota.duty.unit === 'bytes' && left !== undefined) await this.#allow(left, value, reading);
+      if (quota.duty.unit === 'bytes' && left !== undefined) await this.#inKernel.allow(left, value, reading);
       return renews;
     });
     if (reloads) await this.options.reload();
@@ -207,58 +206,27 @@ export class LiveQuotas implements Quotas {
     return state;
   }
 
-  /** What is there is raised where it can be, so that packets in between stay counted. */
-  async #allow(left: ObjectIndex, value: bigint, { limitBytes = 0n, usedBytes = 0n }: QuotaReading): Promise<void> {
-    const isOpen = usedBytes < limitBytes;
-    const limit = usedBytes + value;
-    if (isOpen && value > 0n && limit <= mostInQuota) await this.options.kernel.allow(left, limit);
-    else await this.options.kernel.allow(left, value, { reset: true });
-  }
-
   async #follow(): Promise<void> {
     for (const quota of this.#live.values()) {
       if (!isFollowed(quota)) continue;
       const { parts, duty } = quota;
-      const reading = await this.#reading(parts);
+      const reading = await this.#inKernel.reading(parts);
       const value = heldBy(quota.kept, reading);
       if (duty.unit === 'bytes' && duty.grown && parts.left !== undefined && reading.grown !== quota.kept.grown) {
-        await this.#allow(parts.left, atMost(value), reading);
+        await this.#inKernel.allow(parts.left, atMost(value), reading);
         quota.kept = { ...quota.kept, grown: reading.grown };
       }
-      const changes = await this.#looks(quota, value);
+      const changes = await this.#inKernel.setChanges(quota, value);
       if (changes.length > 0) await this.options.committer.commit([], changes);
       // Below nothing there is nothing: what rules add counts from there.
       if (duty.unit === 'packets' && value === 0n) quota.kept = keptNow(quota.kept, reading);
     }
   }
 
-  /** The changes of the sets that rules look at. */
-  async #looks({ parts: { empty, fits }, duty }: LiveQuota, value: bigint): Promise<ElementChange[]> {
-    const { kernel } = this.options;
-    const changes: ElementChange[] = [];
-    if (empty !== undefined) {
-      const isMarked = (await kernel.dump(empty)).length;
-      const add = families.map((family): ElementChange => ({ op: 'add', set: empty, ...keyOf('nf_proto', family) }));
-      if (value === 0n && isMarked < families.length) changes.push(...add);
-      if (value > 0n && isMarked > 0) changes.push({ op: 'flush', set: empty });
-    }
-    if (fits !== undefined && duty.unit === 'bytes') {
-      const wanted = fittingLengths(value).map((element) => keyOf('packet_length', element));
-      const there = await kernel.dump(fits);
-      const same = there.length === wanted.length && wanted.every(({ keyEnd }) => sameBytes(keyEnd, there[0]?.keyEnd));
-      if (!same)
-        changes.push(
-          { op: 'flush', set: fits },
-          ...wanted.map((key): ElementChange => ({ op: 'add', set: fits, ...key })),
-        );
-    }
-    return changes;
-  }
-
   async #save(): Promise<void> {
     const drafts: Draft[] = [];
     for (const quota of this.#live.values()) {
-      const kept = keptJson(keptNow(quota.kept, await this.#reading(quota.parts)));
+      const kept = keptJson(keptNow(quota.kept, await this.#inKernel.reading(quota.parts)));
       const text = JSON.stringify(kept);
       if (this.#saved.get(quota.name) === text) continue;
       this.#saved.set(quota.name, text);
@@ -268,51 +236,12 @@ export class LiveQuotas implements Quotas {
   }
 
   async #state({ name, duty, parts, kept }: LiveQuota): Promise<QuotaState> {
-    const value = heldBy(kept, await this.#reading(parts));
+    const value = heldBy(kept, await this.#inKernel.reading(parts));
     return { name, unit: duty.unit, value: atMost(value), amount: kept.amount };
   }
 
   #stored(name: string): Kept | undefined {
     return keptFromJson(this.options.store?.value('quota', name)?.value);
-  }
-
-  /** What the kernel has of a quota before a load, by what it was made of until now. */
-  async #held(
-    name: string,
-    presence: Presence,
-    manifest: Pick<Manifest, 'objects' | 'tables'>,
-    to: QuotaParts,
-  ): Promise<Held> {
-    const from = this.#parts.get(name) ?? {};
-    const planned = to.left === undefined ? undefined : manifest.objects[to.left];
-    const table = manifest.tables.find(({ family }) => family === planned?.table);
-    const isThere = (kind: string) => presence.objects.has(`${table?.family} ${table?.name} ${kind} ${planned?.name}`);
-    const reading = await this.#reading(from);
-    const { limitBytes, usedBytes, ...counted } = reading;
-    const quota = limitBytes !== undefined && isThere('quota') ? { limitBytes, usedBytes: usedBytes ?? 0n } : {};
-    return { ...counted, ...quota, hasLimit: isThere('limit') };
-  }
-
-  async #reading({ left, grown, charged }: QuotaParts): Promise<QuotaReading> {
-    const count = async (object: ObjectIndex | undefined) => (object === undefined ? {} : await this.#object(object));
-    const [held, added, taken] = await Promise.all([count(left), count(grown), count(charged)]);
-    const isPackets = charged !== undefined;
-    const { limitBytes, usedBytes } = held;
-    return {
-      ...(limitBytes !== undefined && { limitBytes, usedBytes: usedBytes ?? 0n }),
-      grown: (isPackets ? added.packets : added.bytes) ?? 0n,
-      charged: taken.packets ?? 0n,
-    };
-  }
-
-  /** What isn't in the kernel (after a boot) has counted nothing. */
-  async #object(object: ObjectIndex) {
-    try {
-      return await this.options.kernel.object(object);
-    } catch (error) {
-      if (error instanceof PosternError && error.code === 'not-found') return {};
-      throw error;
-    }
   }
 
   #known(name: string): LiveQuota {
@@ -328,10 +257,5 @@ export class LiveQuotas implements Quotas {
 const isFollowed = ({ duty, parts }: LiveQuota): boolean =>
   parts.fits !== undefined ||
   (duty.unit === 'packets' ? duty.looked || !isExact(duty) : duty.grown && parts.left !== undefined);
-
-const keyOf = (type: string, { value }: Element) => encodeKey([type], value)!;
-
-const sameBytes = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
-  a !== undefined && b !== undefined && Buffer.compare(a, b) === 0;
 
 const atMost = (value: bigint): bigint => (value < mostInQuota ? value : mostInQuota);
