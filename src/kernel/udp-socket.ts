@@ -4,20 +4,15 @@
  */
 
 import { type Address, addressBytes, addressFromBytes, formatAddress } from '../net/address.js';
+import { DatagramBatch } from './datagram-batch.js';
 import {
   AF,
-  addressOf,
   assertLayouts,
   CallError,
-  ERRNO,
   fixedBuffer,
-  IOVEC,
   IPV6_V6ONLY,
   lastErrno,
   libc,
-  MMSGHDR,
-  MSG,
-  MSGHDR,
   SO,
   SOCK,
   SOCKADDR_IN,
@@ -39,10 +34,7 @@ export class UdpSocket {
   readonly fd: number;
   readonly port: number;
   readonly #layout: typeof SOCKADDR_IN | typeof SOCKADDR_IN6;
-  readonly #slots: Buffer[] = [];
-  readonly #names: Buffer;
-  readonly #vectors = fixedBuffer(BATCH * IOVEC.BYTES);
-  readonly #headers = fixedBuffer(BATCH * MMSGHDR.BYTES);
+  readonly #batch: DatagramBatch;
   /** Of the datagram before: mostly the next one comes from there, too. */
   #lastPeer = { name: Buffer.alloc(0), text: '' };
   #closed = false;
@@ -54,7 +46,7 @@ export class UdpSocket {
   constructor(address: Address, port: number, receiveBufferBytes: number) {
     assertLayouts();
     this.#layout = address.family === 4 ? SOCKADDR_IN : SOCKADDR_IN6;
-    this.#names = fixedBuffer(BATCH * this.#layout.BYTES);
+    this.#batch = new DatagramBatch({ slots: BATCH, slotBytes: SLOT_BYTES, nameBytes: this.#layout.BYTES });
     const domain = address.family === 4 ? AF.INET : AF.INET6;
     this.fd = libc.socket(domain, SOCK.DGRAM | SOCK.CLOEXEC | SOCK.NONBLOCK, 0);
     if (this.fd < 0) throw new CallError('socket', lastErrno());
@@ -66,7 +58,6 @@ export class UdpSocket {
       this.close();
       throw error;
     }
-    this.#prepare();
   }
 
   /**
@@ -74,16 +65,8 @@ export class UdpSocket {
    * @throws CallError
    */
   receive(take: TakeDatagram): number {
-    const count = libc.recvmmsg(this.fd, this.#headers, BATCH, MSG.DONTWAIT, null);
-    if (count < 0) {
-      const errno = lastErrno();
-      if (errno === ERRNO.EAGAIN || errno === ERRNO.EINTR) return 0;
-      throw new CallError('recvmmsg', errno);
-    }
-    for (let index = 0; index < count; index++) {
-      const bytes = this.#headers.readUInt32LE(index * MMSGHDR.BYTES + MMSGHDR.LENGTH);
-      take((this.#slots[index] as Buffer).subarray(0, bytes), this.#peer(index));
-    }
+    const count = this.#batch.receive(this.fd);
+    for (let index = 0; index < count; index++) take(this.#batch.datagram(index), this.#peer(index));
     return count;
   }
 
@@ -121,29 +104,14 @@ export class UdpSocket {
     }
   }
 
-  #prepare(): void {
-    const memory = fixedBuffer(BATCH * SLOT_BYTES);
-    const [memoryAt, namesAt, vectorsAt] = [addressOf(memory), addressOf(this.#names), addressOf(this.#vectors)];
-    for (let index = 0; index < BATCH; index++) {
-      this.#slots.push(memory.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES));
-      const vector = index * IOVEC.BYTES;
-      this.#vectors.writeBigUInt64LE(memoryAt + BigInt(index * SLOT_BYTES), vector + IOVEC.BASE);
-      this.#vectors.writeBigUInt64LE(BigInt(SLOT_BYTES), vector + IOVEC.LENGTH);
-      const header = index * MMSGHDR.BYTES;
-      this.#headers.writeBigUInt64LE(namesAt + BigInt(index * this.#layout.BYTES), header + MSGHDR.NAME);
-      this.#headers.writeUInt32LE(this.#layout.BYTES, header + MSGHDR.NAME_LENGTH);
-      this.#headers.writeBigUInt64LE(vectorsAt + BigInt(vector), header + MSGHDR.IOV);
-      this.#headers.writeBigUInt64LE(1n, header + MSGHDR.IOV_COUNT);
-    }
-  }
-
   #peer(index: number): string {
     const { BYTES, ADDRESS } = this.#layout;
     const from = index * BYTES + ADDRESS;
     const to = from + (BYTES === SOCKADDR_IN.BYTES ? 4 : 16);
     const last = this.#lastPeer.name;
-    if (last.length > 0 && this.#names.compare(last, 0, last.length, from, to) === 0) return this.#lastPeer.text;
-    const name = Buffer.from(this.#names.subarray(from, to));
+    const { names } = this.#batch;
+    if (last.length > 0 && names.compare(last, 0, last.length, from, to) === 0) return this.#lastPeer.text;
+    const name = Buffer.from(names.subarray(from, to));
     this.#lastPeer = { name, text: peerText(name) };
     return this.#lastPeer.text;
   }

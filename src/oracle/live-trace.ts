@@ -62,10 +62,10 @@ export class LiveTrace {
 
   /** @param now milliseconds since the epoch */
   take(datagram: Buffer, now: number): void {
-    for (const event of readTrace(datagram)) {
+    // The caller's buffer is used again.
+    for (const event of readTrace(Buffer.from(datagram))) {
       const open = this.#open.get(event.id) ?? { events: [], seenAt: now };
-      // Buffers of a datagram are used again.
-      open.events.push({ ...event, network: copied(event.network), transport: copied(event.transport) });
+      open.events.push(event);
       open.seenAt = now;
       this.#open.set(event.id, open);
     }
@@ -106,9 +106,6 @@ export class LiveTrace {
     });
   }
 }
-
-const copied = <T extends Uint8Array | undefined>(bytes: T): T =>
-  (bytes === undefined ? undefined : Buffer.from(bytes)) as T;
 
 /**
  * Which rule has which handle: the rules of a chain stand in the kernel in the order of the plan.

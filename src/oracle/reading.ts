@@ -1,7 +1,7 @@
 /** From what the kernel told of a packet to what became of it. Nothing is guessed: what is not known is `incomplete`. */
 
 import type { RawRun } from '../kernel/scratch.js';
-import { compareAddresses } from '../net/address.js';
+import { addressBytes, compareAddresses } from '../net/address.js';
 import type { Hook } from '../nft/model.js';
 import { decodeFrame } from '../wire/ethernet.js';
 import { type LogCopy, readLogCopies } from '../wire/nflog.js';
@@ -75,14 +75,15 @@ export interface Setting {
   readonly tracks: boolean;
 }
 
-export const handleKey = (family: number, table: string, handle: bigint): string => `${family} ${table} ${handle}`;
+export const handleKey = (family: number, table: string, handle: bigint | number): string =>
+  `${family} ${table} ${handle}`;
 
 /** @param packet what was injected; undefined for bytes that are no IP packet. */
 export function readRun(run: RawRun, packet: Packet | undefined, setting: Setting): Outcome {
-  const events = eventsOf(readTrace(Buffer.from(run.trace)), packet);
+  const events = eventsOf(readTrace(viewOf(run.trace)), packet);
   const steps = stepsOf(events, setting);
   const out = exitsOf(run, packet, setting);
-  const copies = readLogCopies(Buffer.from(run.copies));
+  const copies = readLogCopies(viewOf(run.copies));
   const seen = { steps, state: stateOf(events, setting), mark: events.at(-1)?.mark ?? 0, out, copies };
   const incomplete = whyIncomplete(run, events);
   if (incomplete !== undefined) return { verdict: 'incomplete', stop: { by: 'nothing' }, ...seen, incomplete };
@@ -95,36 +96,48 @@ function whyIncomplete({ lost, refused }: RawRun, events: readonly TraceEvent[])
   return refused === undefined ? 'the kernel told nothing of the packet' : `the packet could not be sent: ${refused}`;
 }
 
+const viewOf = ({ buffer, byteOffset, length }: Uint8Array): Buffer => Buffer.from(buffer, byteOffset, length);
+
 /** The events of the packet, whatever ids it had: after loopback and after reassembly it gets another one. */
-function eventsOf(events: readonly TraceEvent[], packet: Packet | undefined): TraceEvent[] {
+function eventsOf(events: TraceEvent[], packet: Packet | undefined): TraceEvent[] {
+  if (packet === undefined) return events;
+  const ends = endsOf(packet);
   const own = new Map<number, boolean>();
   return events.filter((event) => {
     const known = own.get(event.id);
     if (known !== undefined) return known;
-    const isOwn = packet === undefined || isOf(event, packet);
+    const isOwn = isBetween(event, ends);
     own.set(event.id, isOwn);
     return isOwn;
   });
 }
 
-function isOf({ network, transport }: TraceEvent, packet: Packet): boolean {
-  if (network === undefined) return false;
-  const v4 = (network[0] ?? 0) >> 4 === 4;
-  if (v4 !== (packet.source.family === 4)) return false;
-  const seen = Buffer.from(network);
-  const addresses = v4 ? seen.subarray(12, 20) : seen.subarray(8, 40);
-  const half = addresses.length / 2;
-  if (!isAddress(addresses.subarray(0, half), packet.source)) return false;
-  if (!isAddress(addresses.subarray(half), packet.destination)) return false;
-  const ports = portsOf(packet);
-  if (ports === undefined || transport === undefined || transport.length < 4 || packet.fragment !== undefined)
-    return true;
-  const header = Buffer.from(transport);
-  return header.readUInt16BE(0) === ports.sourcePort && header.readUInt16BE(2) === ports.destinationPort;
+/** As they stand in the headers. */
+interface Ends {
+  /** Of the source, then of the destination. */
+  readonly addresses: Uint8Array;
+  /** Likewise; absent when there are none that all of its fragments carry. */
+  readonly ports?: Uint8Array;
 }
 
-const isAddress = (bytes: Buffer, { family, value }: Packet['source']): boolean =>
-  bytes.length === (family === 4 ? 4 : 16) && BigInt(`0x${bytes.toString('hex')}`) === value;
+function endsOf(packet: Packet): Ends {
+  const addresses = Buffer.concat([addressBytes(packet.source), addressBytes(packet.destination)]);
+  const ports = packet.fragment === undefined ? portsOf(packet) : undefined;
+  if (ports === undefined) return { addresses };
+  const { sourcePort, destinationPort } = ports;
+  const bytes = [sourcePort >> 8, sourcePort & 0xff, destinationPort >> 8, destinationPort & 0xff];
+  return { addresses, ports: Uint8Array.from(bytes) };
+}
+
+function isBetween({ network, transport }: TraceEvent, { addresses, ports }: Ends): boolean {
+  if (network === undefined) return false;
+  const v4 = (network[0] ?? 0) >> 4 === 4;
+  if (v4 !== (addresses.length === 8) || !standsAt(network, v4 ? 12 : 8, addresses)) return false;
+  return ports === undefined || transport === undefined || transport.length < 4 || standsAt(transport, 0, ports);
+}
+
+const standsAt = (bytes: Uint8Array, at: number, wanted: Uint8Array): boolean =>
+  wanted.every((byte, index) => bytes[at + index] === byte);
 
 /** @param hookOf where a chain is, if it says so; others are where the one before was. */
 export function stepsOf(
@@ -137,13 +150,12 @@ export function stepsOf(
   return events.map((event) => {
     hook = hookOf(event) ?? hook;
     const { family, table, chain, kind, verdict, target, handle } = event;
-    const known = handle === undefined ? undefined : handles.get(handleKey(family, table, handle));
-    return {
-      ...{ hook, family, table, chain, kind, verdict },
-      ...(target !== undefined && { target }),
-      ...(typeof known === 'object' && { mark: known }),
-      ...(typeof known === 'string' && { comment: known }),
-    };
+    const known =
+      handle === undefined || table === PROBE_TABLE ? undefined : handles.get(handleKey(family, table, handle));
+    const mark = typeof known === 'object' ? known : undefined;
+    const comment = typeof known === 'string' ? known : undefined;
+    // Objects of one shape: there are some twenty of them for each packet.
+    return { hook, family, table, chain, kind, verdict, target, mark, comment };
   });
 }
 

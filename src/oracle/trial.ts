@@ -26,6 +26,9 @@ export interface TrialLoad {
   readonly groups?: readonly number[];
 }
 
+/** Packets of one request: while they are read here, the scratch host goes on with the next. */
+const AT_ONCE = 50;
+
 export class Trial {
   #setting: Setting | undefined;
   #host: ScratchHost | undefined;
@@ -54,7 +57,8 @@ export class Trial {
     const { devices } = this.#built();
     const marked = markRules(filled(ruleset, contents), { twin });
     const names = devices.map(({ name }) => name);
-    const text = [probeText(names), renderRuleset(marked.ruleset), ...foreign].join('\n');
+    const rules = [renderRuleset(marked.ruleset), ...foreign].join('\n');
+    const text = `${probeText(names, rules)}\n${rules}`;
     await this.scratch.load(text);
     await this.scratch.listen(groups);
     const [flushed, listed] = await this.scratch.exchange('NETFILTER', [
@@ -89,8 +93,15 @@ export class Trial {
 
   /** One packet after the other. */
   async send(injections: readonly Injection[]): Promise<Outcome[]> {
-    const runs = await this.record(injections);
-    return runs.map((run, index) => this.read(run, injections[index]!.packet));
+    const parts: Injection[][] = [];
+    for (let from = 0; from < injections.length; from += AT_ONCE) parts.push(injections.slice(from, from + AT_ONCE));
+    const outcomes = await Promise.all(
+      parts.map(async (part) => {
+        const runs = await this.record(part);
+        return runs.map((run, index) => this.read(run, part[index]!.packet));
+      }),
+    );
+    return outcomes.flat();
   }
 
   /** What `send` reads, undecoded: to record it, or to look closer. */

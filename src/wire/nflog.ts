@@ -31,7 +31,7 @@ import {
   malformed,
   messageEnd,
 } from './netlink.js';
-import { messageType, NFPROTO, SUBSYSTEM, writeNfgenmsg } from './nfnetlink.js';
+import { messageType, NFGENMSG_BYTES, NFPROTO, SUBSYSTEM, writeNfgenmsg } from './nfnetlink.js';
 
 const PACKET = messageType(SUBSYSTEM.NFLOG, 0);
 const CONFIG = messageType(SUBSYSTEM.NFLOG, 1);
@@ -40,7 +40,6 @@ const COMMAND = { BIND: 1, UNBIND: 2 } as const;
 const COPY_PACKET = 2;
 const FLAG_SEQUENCE = 1;
 const ATTR = { HEADER: 1, MARK: 2, IN: 4, OUT: 5, PAYLOAD: 9, PREFIX: 10, SEQUENCE: 12 } as const;
-const NFGENMSG_BYTES = 4;
 
 export interface LogGroupConfig {
   /** Bytes of each packet to copy. */

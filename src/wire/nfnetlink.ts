@@ -18,7 +18,8 @@ export const NFPROTO = { unspec: 0, inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7
 export const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;
 const BATCH_GENERATION = 1;
-const NFGENMSG_BYTES = 4;
+/** Bytes of the nfgenmsg header. */
+export const NFGENMSG_BYTES = 4;
 
 /** Message type of a subsystem's message number. */
 export function messageType(subsystem: number, message: number): number {

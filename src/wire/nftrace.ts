@@ -22,11 +22,11 @@ import {
   align,
   attributeEnd,
   attributeType,
+  HEADER_BYTES,
   malformed,
-  readMessages,
-  readU64be,
+  messageEnd,
 } from './netlink.js';
-import { messageType, readNfgenmsg, SUBSYSTEM } from './nfnetlink.js';
+import { messageType, NFGENMSG_BYTES, SUBSYSTEM } from './nfnetlink.js';
 
 /** Type of the messages. */
 export const TRACE_MESSAGE = messageType(SUBSYSTEM.NFTABLES, 17);
@@ -45,9 +45,7 @@ const TRACE = {
   IIF: 10,
   OIF: 12,
   MARK: 14,
-  PROTOCOL: 15,
   POLICY: 16,
-  CT_DIRECTION: 19,
   CT_STATE: 21,
 } as const;
 const VERDICT = { CODE: 1, CHAIN: 2 } as const;
@@ -81,146 +79,159 @@ export interface TraceEvent {
   readonly table: string;
   readonly chain: string;
   /** Of the rule, with `family` and `table`; absent at a chain's end. */
-  readonly handle?: bigint;
+  readonly handle?: number;
   readonly kind: 'policy' | 'return' | 'rule';
   /** `unknown` for a code that isn't known here. */
   readonly verdict: TraceVerdict | 'unknown';
   /** Where a jump or goto leads. */
   readonly target?: string;
   readonly id: number;
+  /** Views of the datagram. */
   readonly network?: Uint8Array;
   readonly transport?: Uint8Array;
   /** Interface indexes. */
   readonly iif?: number;
   readonly oif?: number;
   readonly mark?: number;
-  /** NFPROTO of the packet. */
-  readonly protocol?: number;
-  readonly ctDirection?: 'original' | 'reply';
   /** Bits of CT_STATE. */
   readonly ctState?: number;
 }
 
 /** All trace events of one or more datagrams behind each other. @throws PosternError `kernel` when they are malformed. */
 export function readTrace(datagrams: Buffer): TraceEvent[] {
-  return readMessages(datagrams)
-    .filter(({ type }) => type === TRACE_MESSAGE)
-    .map(({ body }) => readTraceEvent(body));
-}
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-/** The body of one message; its headers are views of it. @throws PosternError `kernel` when it is malformed. */
-export function readTraceEvent(body: Buffer): TraceEvent {
-  const { family, attributesAt } = readNfgenmsg(body);
-  const event = blankEvent(family);
-  let type = 0;
-  let policy: TraceEvent['verdict'] | undefined;
-  for (let at = attributesAt, end = 0; at < body.length; at = align(end)) {
-    end = attributeEnd(body, at, body.length);
-    const from = at + ATTRIBUTE_HEADER_BYTES;
-    const attribute = attributeType(body, at);
-    if (attribute === TRACE.TYPE) type = u32(body, from, end);
-    else if (attribute === TRACE.POLICY) policy = verdictName(u32(body, from, end) | 0);
-    else readAttribute(event, attribute, body, from, end);
+  const events: TraceEvent[] = [];
+  for (let at = 0, end = 0; at < datagrams.length; at = align(end)) {
+    end = messageEnd(datagrams, at);
+    if (datagrams.readUInt16LE(at + 4) === TRACE_MESSAGE) events.push(new Message(datagrams, at + HEADER_BYTES, end));
   }
-  const kind = kinds.get(type as 1 | 2 | 3);
-  if (event.table === '' || event.chain === '' || event.id === NO_ID || kind === undefined) {
-    throw malformed('trace without table, chain, type or id', 0);
-  }
-  event.kind = kind;
-  if (kind === 'policy' && policy !== undefined) event.verdict = policy;
-  else if (kind === 'return') event.verdict = 'return';
-  return event;
+  return events;
 }
 
 const NO_ID = -1;
 
-/** All fields from the start: a packet has some twenty events, and objects of one shape are quick. */
-const blankEvent = (family: number): Mutable<TraceEvent> => ({
-  family,
-  table: '',
-  chain: '',
-  handle: undefined,
-  kind: 'rule',
-  verdict: 'continue',
-  target: undefined,
-  id: NO_ID,
-  network: undefined,
-  transport: undefined,
-  iif: undefined,
-  oif: undefined,
-  mark: undefined,
-  protocol: undefined,
-  ctDirection: undefined,
-  ctState: undefined,
-});
+/** Read in place, its headers only when they are asked for: a packet has some twenty events, and views are dear. */
+class Message implements TraceEvent {
+  readonly family: number;
+  table = '';
+  chain = '';
+  handle: number | undefined;
+  kind: TraceEvent['kind'] = 'rule';
+  verdict: TraceEvent['verdict'] = 'continue';
+  target: string | undefined;
+  id = NO_ID;
+  iif: number | undefined;
+  oif: number | undefined;
+  mark: number | undefined;
+  ctState: number | undefined;
+  private networkAt = 0;
+  private networkEnd = 0;
+  private transportAt = 0;
+  private transportEnd = 0;
 
-function readAttribute(event: Mutable<TraceEvent>, attribute: number, body: Buffer, from: number, end: number) {
-  switch (attribute) {
-    case TRACE.TABLE:
-      event.table = text(body, from, end);
-      break;
-    case TRACE.CHAIN:
-      event.chain = text(body, from, end);
-      break;
-    case TRACE.HANDLE:
-      event.handle = readU64be(body.subarray(from, end));
-      break;
-    case TRACE.VERDICT:
-      readVerdict(event, body.subarray(from, end));
-      break;
-    case TRACE.ID:
-      event.id = u32(body, from, end);
-      break;
-    case TRACE.NETWORK:
-      event.network = body.subarray(from, end);
-      break;
-    case TRACE.TRANSPORT:
-      event.transport = body.subarray(from, end);
-      break;
-    case TRACE.IIF:
-      event.iif = u32(body, from, end);
-      break;
-    case TRACE.OIF:
-      event.oif = u32(body, from, end);
-      break;
-    case TRACE.MARK:
-      event.mark = u32(body, from, end);
-      break;
-    case TRACE.PROTOCOL:
-      event.protocol = u32(body, from, end);
-      break;
-    case TRACE.CT_DIRECTION:
-      event.ctDirection = body[from] === 0 ? 'original' : 'reply';
-      break;
-    case TRACE.CT_STATE:
-      event.ctState = u32(body, from, end);
-      break;
+  constructor(
+    private readonly data: Buffer,
+    from: number,
+    to: number,
+  ) {
+    if (to - from < NFGENMSG_BYTES) throw malformed('cut netfilter header', from);
+    this.family = data[from]!;
+    let kind: TraceEvent['kind'] | undefined;
+    let policy: TraceEvent['verdict'] | undefined;
+    for (let at = from + NFGENMSG_BYTES, end = 0; at < to; at = align(end)) {
+      end = attributeEnd(data, at, to);
+      const value = at + ATTRIBUTE_HEADER_BYTES;
+      const type = attributeType(data, at);
+      if (type === TRACE.TYPE) kind = kinds.get(u32(data, value, end) as 1 | 2 | 3);
+      else if (type === TRACE.POLICY) policy = verdictName(u32(data, value, end));
+      else this.take(type, value, end);
+    }
+    if (this.table === '' || this.chain === '' || this.id === NO_ID || kind === undefined) {
+      throw malformed('trace without table, chain, type or id', from);
+    }
+    this.kind = kind;
+    if (kind === 'policy' && policy !== undefined) this.verdict = policy;
+    else if (kind === 'return') this.verdict = 'return';
+  }
+
+  get network(): Uint8Array | undefined {
+    return this.networkEnd === 0 ? undefined : this.data.subarray(this.networkAt, this.networkEnd);
+  }
+
+  get transport(): Uint8Array | undefined {
+    return this.transportEnd === 0 ? undefined : this.data.subarray(this.transportAt, this.transportEnd);
+  }
+
+  private take(type: number, from: number, end: number): void {
+    const { data } = this;
+    switch (type) {
+      case TRACE.TABLE:
+        this.table = text(data, from, end);
+        break;
+      case TRACE.CHAIN:
+        this.chain = text(data, from, end);
+        break;
+      case TRACE.HANDLE:
+        this.handle = u64(data, from, end);
+        break;
+      case TRACE.VERDICT:
+        this.takeVerdict(from, end);
+        break;
+      case TRACE.ID:
+        this.id = u32(data, from, end);
+        break;
+      case TRACE.NETWORK:
+        this.networkAt = from;
+        this.networkEnd = end;
+        break;
+      case TRACE.TRANSPORT:
+        this.transportAt = from;
+        this.transportEnd = end;
+        break;
+      case TRACE.IIF:
+        this.iif = u32(data, from, end);
+        break;
+      case TRACE.OIF:
+        this.oif = u32(data, from, end);
+        break;
+      case TRACE.MARK:
+        this.mark = u32(data, from, end);
+        break;
+      case TRACE.CT_STATE:
+        this.ctState = u32(data, from, end);
+        break;
+    }
+  }
+
+  private takeVerdict(start: number, limit: number): void {
+    const { data } = this;
+    for (let at = start, end = 0; at < limit; at = align(end)) {
+      end = attributeEnd(data, at, limit);
+      const from = at + ATTRIBUTE_HEADER_BYTES;
+      const type = attributeType(data, at);
+      if (type === VERDICT.CODE) this.verdict = verdictName(u32(data, from, end));
+      else if (type === VERDICT.CHAIN) this.target = text(data, from, end);
+    }
   }
 }
 
 /** Names are short and without a NUL inside; the last byte is one. */
-function text(body: Buffer, from: number, end: number): string {
-  return body.toString('latin1', from, body[end - 1] === 0 ? end - 1 : end);
+function text(data: Buffer, from: number, end: number): string {
+  return data.toString('latin1', from, data[end - 1] === 0 ? end - 1 : end);
 }
 
-function u32(body: Buffer, from: number, end: number): number {
+function u32(data: Buffer, from: number, end: number): number {
   if (end - from !== 4) throw malformed(`32-bit number of ${end - from} bytes`, from);
-  return body.readUInt32BE(from);
+  return data.readUInt32BE(from);
 }
 
-function readVerdict(event: Mutable<TraceEvent>, nested: Buffer): void {
-  for (let at = 0, end = 0; at < nested.length; at = align(end)) {
-    end = attributeEnd(nested, at, nested.length);
-    const from = at + ATTRIBUTE_HEADER_BYTES;
-    const attribute = attributeType(nested, at);
-    if (attribute === VERDICT.CODE) event.verdict = verdictName(u32(nested, from, end) | 0);
-    else if (attribute === VERDICT.CHAIN) event.target = text(nested, from, end);
-  }
+/** A rule's handle counts the rules of its table: it never comes near 2^53. */
+function u64(data: Buffer, from: number, end: number): number {
+  if (end - from !== 8) throw malformed(`64-bit number of ${end - from} bytes`, from);
+  return data.readUInt32BE(from) * 0x1_0000_0000 + data.readUInt32BE(from + 4);
 }
 
-function verdictName(code: number): TraceEvent['verdict'] {
+function verdictName(word: number): TraceEvent['verdict'] {
+  const code = word | 0;
   // The kernel keeps the errno of a drop in the upper half.
   const plain = code > 0 ? code & 0xff : code;
   return verdicts.get(plain as 0) ?? 'unknown';

@@ -171,17 +171,21 @@ function decodeIpv4(data: Buffer): Packet {
   const fragmentWord = data.readUInt16BE(6);
   const offset = (fragmentWord & 0x1fff) * 8;
   const more = (fragmentWord & 0x2000) !== 0;
-  const head = {
-    source: addressFromBytes(data.subarray(12, 16)),
-    destination: addressFromBytes(data.subarray(16, 20)),
-    protocol: data[9] as number,
+  const protocol = data[9] as number;
+  const packet: Mutable<Packet> = {
+    source: { family: 4, value: BigInt(data.readUInt32BE(12)) },
+    destination: { family: 4, value: BigInt(data.readUInt32BE(16)) },
+    protocol,
     ttl: data[8] as number,
     tos: data[1] as number,
-    ...((offset > 0 || more) && { fragment: { id: data.readUInt16BE(4), offset, more } }),
-    ...(headerBytes > 20 && { options: Uint8Array.from(data.subarray(20, headerBytes)) }),
+    ...decodeSegment(protocol, data.subarray(headerBytes, total), offset === 0),
   };
-  return { ...head, ...decodeSegment(head.protocol, data.subarray(headerBytes, total), offset === 0) };
+  if (offset > 0 || more) packet.fragment = { id: data.readUInt16BE(4), offset, more };
+  if (headerBytes > 20) packet.options = new Uint8Array(data.subarray(20, headerBytes));
+  return packet;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Extension headers whose length is in units of 8 bytes behind the first 8: hop-by-hop, routing, destination options. */
 const ipv6Extensions: ReadonlySet<number> = new Set([0, 43, 60]);
@@ -220,27 +224,27 @@ function decodeSegment(protocol: number, segment: Buffer, isFirst: boolean): Seg
   }
   if (isFirst && (protocol === PROTOCOL.UDP || protocol === PROTOCOL.UDPLITE) && segment.length >= 8) {
     const udp = { sourcePort: segment.readUInt16BE(0), destinationPort: segment.readUInt16BE(2) };
-    return { udp, payload: Uint8Array.from(segment.subarray(8)) };
+    return { udp, payload: new Uint8Array(segment.subarray(8)) };
   }
   if (isFirst && (protocol === PROTOCOL.ICMP || protocol === PROTOCOL.ICMPV6) && segment.length >= 8) {
     const [type, code] = [segment[0] as number, segment[1] as number];
-    const icmp = { type, code, rest: Uint8Array.from(segment.subarray(4, 8)) };
-    return { icmp, payload: Uint8Array.from(segment.subarray(8)) };
+    const icmp = { type, code, rest: new Uint8Array(segment.subarray(4, 8)) };
+    return { icmp, payload: new Uint8Array(segment.subarray(8)) };
   }
-  return { payload: Uint8Array.from(segment) };
+  return { payload: new Uint8Array(segment) };
 }
 
 function decodeTcp(segment: Buffer, headerBytes: number): Segment {
-  const tcp: TcpHeader = {
+  const tcp: Mutable<TcpHeader> = {
     sourcePort: segment.readUInt16BE(0),
     destinationPort: segment.readUInt16BE(2),
     sequence: segment.readUInt32BE(4),
     acknowledgement: segment.readUInt32BE(8),
     flags: segment[13] as number,
     window: segment.readUInt16BE(14),
-    ...(headerBytes > 20 && { options: Uint8Array.from(segment.subarray(20, headerBytes)) }),
   };
-  return { tcp, payload: Uint8Array.from(segment.subarray(headerBytes)) };
+  if (headerBytes > 20) tcp.options = new Uint8Array(segment.subarray(20, headerBytes));
+  return { tcp, payload: new Uint8Array(segment.subarray(headerBytes)) };
 }
 
 function notIp(why: string): PosternError {

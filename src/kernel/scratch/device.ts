@@ -25,7 +25,7 @@ export class HeldDevice {
     for (;;) {
       const bytes = libc.read(this.fd, this.#buffer, FRAME_BYTES);
       if (bytes <= 0) return;
-      yield Uint8Array.from(this.#buffer.subarray(0, bytes));
+      yield new Uint8Array(this.#buffer.subarray(0, bytes));
     }
   }
 

@@ -6,7 +6,6 @@ import { decodeFrame, encodeFrame } from '../../wire/ethernet.js';
 import { FLAG, MessageWriter, type NetlinkMessage } from '../../wire/netlink.js';
 import { writeLogBind } from '../../wire/nflog.js';
 import { BATCH_BEGIN } from '../../wire/nfnetlink.js';
-import { TRACE_GROUP } from '../../wire/nftrace.js';
 import { IFF, RTM, writeLinkChange, writeSetup, writeVethPair } from '../../wire/rtnetlink-setup.js';
 import { KernelRefusal } from '../exchange.js';
 import { dumpEntries, dumpNow, RECEIVE_BYTES, requestNow, transactNow } from '../exchange-now.js';
@@ -17,10 +16,9 @@ import { growth, readCounters } from './counters.js';
 import type { HeldDevice } from './device.js';
 import { sendLocal } from './local-sender.js';
 import { openTap } from './tap.js';
+import { TraceSocket } from './trace-socket.js';
 import { openVeth, type PairMaker } from './veth.js';
 
-/** One event takes some 1,300 bytes of it; it is emptied after every packet. */
-const TRACE_BUFFER_BYTES = 32 << 20;
 const LOOPBACK_INDEX = 1;
 const DUMP_BOUNDS = { maxDatagrams: 10_000, timeoutMs: 10_000 } as const;
 /** The station that all frames come from, unless they say otherwise: locally administered. */
@@ -53,16 +51,10 @@ export class World {
     NETFILTER: openNlSocket({ protocol: 'NETFILTER', receiveBufferBytes: 8 << 20, sendBufferBytes: 8 << 20 }),
     ROUTE: openNlSocket({ protocol: 'ROUTE', receiveBufferBytes: 8 << 20 }),
   };
-  readonly #trace = openNlSocket({
-    protocol: 'NETFILTER',
-    groups: [TRACE_GROUP],
-    silentOverflow: true,
-    receiveBufferBytes: TRACE_BUFFER_BYTES,
-  });
+  readonly #trace = new TraceSocket();
   #log: NlSocket | undefined;
   #held: HeldDevice[] = [];
   #heldBy = new Map<string, HeldDevice>();
-  #dropped = 0;
   #seq = 1;
 
   /** Answers what could not be set up, for people. */
@@ -135,10 +127,10 @@ export class World {
     const before = injection.counters ? readCounters() : undefined;
     const refused = this.#send(injection);
     const run = {
-      trace: drain(this.#trace, this.#buffer),
+      trace: this.#trace.take(),
       copies: this.#log === undefined ? new Uint8Array(0) : drain(this.#log, this.#buffer),
       frames: this.#sentFrames(),
-      lost: this.#newlyDropped(),
+      lost: this.#trace.lost(),
       ...(refused !== undefined && { refused }),
     };
     return before === undefined ? run : { ...run, counters: growth(before, readCounters()) };
@@ -167,13 +159,6 @@ export class World {
     return frames;
   }
 
-  #newlyDropped(): number {
-    const dropped = this.#trace.dropped();
-    const more = dropped - this.#dropped;
-    this.#dropped = dropped;
-    return more;
-  }
-
   readonly #pairs: PairMaker = {
     make: (device, peer) => this.#ask((writer, seq) => writeVethPair(writer, seq, device, peer)),
     up: (index, flags) => this.#ask((writer, seq) => writeLinkChange(writer, seq, { index, flags })),
@@ -181,7 +166,7 @@ export class World {
 
   /** What devices sent by themselves when they came up belongs to no packet. */
   #silence(): void {
-    drain(this.#trace, this.#buffer);
+    this.#trace.take();
     this.#sentFrames();
   }
 
@@ -220,7 +205,7 @@ function drain(socket: NlSocket, buffer: Buffer): Uint8Array {
   for (let bytes = socket.receive(buffer); bytes >= 0; bytes = socket.receive(buffer)) {
     datagrams.push(Buffer.from(buffer.subarray(0, bytes)));
   }
-  return Uint8Array.from(Buffer.concat(datagrams));
+  return new Uint8Array(Buffer.concat(datagrams));
 }
 
 const IPV6 = 6;
