@@ -13,6 +13,7 @@ import {
   IPV6_V6ONLY,
   lastErrno,
   libc,
+  MEMINFO,
   SO,
   SOCK,
   SOCKADDR_IN,
@@ -35,6 +36,8 @@ export class UdpSocket {
   readonly port: number;
   readonly #layout: typeof SOCKADDR_IN | typeof SOCKADDR_IN6;
   readonly #batch: DatagramBatch;
+  readonly #meminfo = fixedBuffer(MEMINFO.BYTES);
+  readonly #meminfoBytes = fixedBuffer(4);
   /** Of the datagram before: mostly the next one comes from there, too. */
   #lastPeer = { name: Buffer.alloc(0), text: '' };
   #closed = false;
@@ -68,6 +71,15 @@ export class UdpSocket {
     const count = this.#batch.receive(this.fd);
     for (let index = 0; index < count; index++) take(this.#batch.datagram(index), this.#peer(index));
     return count;
+  }
+
+  /** Datagrams lost because the receive buffer was full. @throws CallError */
+  dropped(): number {
+    this.#meminfoBytes.writeUInt32LE(MEMINFO.BYTES, 0);
+    if (libc.getsockopt(this.fd, SOL.SOCKET, SO.MEMINFO, this.#meminfo, this.#meminfoBytes) < 0) {
+      throw new CallError('getsockopt', lastErrno());
+    }
+    return this.#meminfo.readUInt32LE(MEMINFO.DROPS);
   }
 
   close(): void {

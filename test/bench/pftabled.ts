@@ -60,6 +60,7 @@ async function reception(): Promise<BenchRow> {
   });
   const listener = await listenUdp(parseAddress('127.0.0.1'), 0, {
     datagram: (bytes, peer) => receiver.receive(bytes, peer),
+    lost: (datagrams) => receiver.lost(datagrams),
     trouble: () => {},
   });
   const sender = fork(fileURLToPath(import.meta.url), [String(listener.port)]);

@@ -8,7 +8,7 @@ import { asPosternError, type ErrorCode } from '../../errors.js';
 import type { Prefix } from '../../net/address.js';
 import type { ReplayWindow } from '../../store/store.js';
 import { LineLimit } from '../line-limit.js';
-import type { Log } from '../service.js';
+import type { Log, LogFacts } from '../service.js';
 import { type PftabledRequest, type PftabledRules, pftabledRefusals, verifyPftabled } from './verify.js';
 
 /** Requests that may wait for the tables; beyond, a datagram is counted as `busy` and dropped. */
@@ -21,6 +21,7 @@ const reasons = {
   policy: 'the policy says otherwise of this prefix',
   full: 'the table is full',
   failed: 'the change failed',
+  lost: 'they came faster than they were read and the receive buffer was full; let the clients send more slowly, and once more what is missing',
 } as const;
 
 type Refused = keyof typeof reasons;
@@ -88,6 +89,12 @@ export class PftabledReceiver {
       this.#waiting.push({ request: verdict, peer });
       this.#draining ??= this.#drain();
     }
+  }
+
+  /** Datagrams that the kernel had no room for. */
+  lost(datagrams: number): void {
+    this.#count('lost', datagrams);
+    this.#warn('lost', (more) => `pftabled: ${datagrams} datagrams were lost${more}: ${reasons.lost}`, {});
   }
 
   /** Settles when everything that was taken in is done. */
@@ -159,6 +166,11 @@ export class PftabledReceiver {
 
   #refuse(result: Refused, peer: string, table?: string, detail: string = reasons[result]): void {
     this.#count(result, 1);
+    const text = (more: string) => `pftabled: refused a datagram from ${peer}: ${detail}${more}`;
+    this.#warn(result, text, { peer, table });
+  }
+
+  #warn(result: Refused, text: (more: string) => string, facts: LogFacts): void {
     let limit = this.#limits.get(result);
     if (limit === undefined) {
       limit = new LineLimit();
@@ -167,7 +179,7 @@ export class PftabledReceiver {
     const heldBack = limit.pass(this.effects.now());
     if (heldBack === undefined) return;
     const more = heldBack === 0 ? '' : ` (and ${heldBack} more like it)`;
-    this.effects.log.warn(`pftabled: refused a datagram from ${peer}: ${detail}${more}`, { result, peer, table });
+    this.effects.log.warn(text(more), { result, ...facts });
   }
 
   #count(result: PftabledResult, by: number): void {

@@ -40,6 +40,7 @@ class PftabledService implements Service {
     this.#receiver = receiver;
     this.#listener = await listenUdp(listen.address, listen.port, {
       datagram: (bytes, peer) => receiver.receive(bytes, peer),
+      lost: (datagrams) => receiver.lost(datagrams),
       trouble: (error) => log.warn(`pftabled: ${error.message}`),
     });
   }
