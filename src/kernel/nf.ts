@@ -6,7 +6,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Manifest } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
-import { FLAG, MessageWriter, type NetlinkMessage } from '../wire/netlink.js';
+import { type Acknowledgement, FLAG, MessageWriter, type NetlinkMessage } from '../wire/netlink.js';
 import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
 import type { PackedElements } from '../wire/nftables-element-table.js';
@@ -59,8 +59,8 @@ export interface Nf {
   adopt(manifest: Manifest): void;
   /**
    * One transaction. When the kernel refuses, nothing has changed, and the answer says which changes it refused.
-   * @throws PosternError `invalid` (nothing was sent), `busy` (the result is unknown), `full` (more than one transaction
-   *   can carry), `kernel` (refused as a whole).
+   * @throws PosternError `invalid` (nothing was sent), `busy` (not now, or the result is unknown), `full` (more than one
+   *   transaction can carry), `kernel` (refused as a whole).
    */
   transact(changes: readonly ElementChange[], options?: TransactOptions): Promise<readonly RefusedChange[]>;
   /** @throws PosternError `invalid` or `not-found` when a change can't be sent. */
@@ -109,6 +109,7 @@ class NetlinkNf implements Nf {
     const batch = elementBatch(this.#known(), changes, { features, firstSeq: this.#seq, separate, tellGeneration });
     this.#take(batch.nextSeq - this.#seq);
     const { refused, generation } = await this.exchange.transact(batch.bytes);
+    assertNotPassing(refused);
     if (generation !== undefined) committed?.(generation);
     const failed = new Map<number, RefusedChange>();
     for (const acknowledgement of refused) {
@@ -304,6 +305,18 @@ class NetlinkNf implements Nf {
     this.#seq += count;
     return first;
   }
+}
+
+/** Says nothing of the changes: another transaction came in between, or the kernel had no memory. */
+const passing: ReadonlySet<number> = new Set([ERRNO.ERESTART, ERRNO.EAGAIN, ERRNO.EINTR, ERRNO.ENOMEM, ERRNO.ENOBUFS]);
+
+/** @throws PosternError `busy` */
+function assertNotPassing(refused: readonly Acknowledgement[]): void {
+  const first = refused.find(({ errno }) => passing.has(errno));
+  if (first === undefined) return;
+  throw new PosternError('busy', `the kernel could not take a transaction just now: ${refusalText(first)}; try again`, {
+    cause: new KernelRefusal(first),
+  });
 }
 
 const reasons = new Map<number, string>([

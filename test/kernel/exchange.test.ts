@@ -3,17 +3,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { elementsOver } from '../../src/kernel/elements.js';
+import { IpsetCommands } from '../../src/kernel/ipset-commands.js';
 import type { ElementChange } from '../../src/kernel/kernel.js';
 import { CallError, ERRNO } from '../../src/kernel/layouts.js';
 import { openNf } from '../../src/kernel/nf.js';
 import { type NlSocket, openNlSocket } from '../../src/kernel/nl-socket.js';
 import { SocketExchange } from '../../src/kernel/socket-exchange.js';
+import { killStates } from '../../src/kernel/states.js';
+import { parseAddress } from '../../src/net/address.js';
 import { CONTROL, MessageWriter } from '../../src/wire/netlink.js';
 import { writeBatchBegin, writeBatchEnd } from '../../src/wire/nfnetlink.js';
 import { namespace, type Scope } from './namespace.js';
 import { testManifest, testSets } from './test-sets.js';
 
 const FEATURES = { destroy: true, updateTimeout: true, resetElements: true, filterStates: true };
+const key = Uint8Array.of(192, 0, 2, 1);
+const change: ElementChange = { op: 'add', set: 0, key };
 const BOUNDS = { maxDatagrams: 5, timeoutMs: 1000 };
 
 /** Answers with these datagrams and failures, one after the other. */
@@ -25,6 +30,9 @@ class ScriptedSocket implements NlSocket {
   #answers: (Buffer | number)[] = [];
   #asked = false;
 
+  /** What the request after the next one gets. */
+  later: (Buffer | number)[] | undefined;
+
   /** What the next request gets. */
   set answers(answers: (Buffer | number)[]) {
     this.#answers = answers;
@@ -34,6 +42,7 @@ class ScriptedSocket implements NlSocket {
   send(message: Uint8Array): void {
     if (this.sendFailure !== undefined) throw new CallError('send', this.sendFailure);
     this.sent.push(message);
+    if (this.#asked && this.later !== undefined) this.#answers = this.later;
     this.#asked = true;
   }
 
@@ -109,15 +118,60 @@ test('answers to what was asked before are not taken for this one', async () => 
   assert.deepEqual(await exchange.transact(batch()), { refused: [] });
 });
 
-test('a transaction that another one overtook is refused as a whole, and the next attempt may pass', async () => {
+test('a transaction that another one overtook, or for which there was no memory, is busy, and the next may pass', async () => {
   const { socket, exchange } = scripted();
   const nf = openNf(exchange, FEATURES);
   nf.adopt(testManifest);
-  const change: ElementChange = { op: 'add', set: 0, key: Uint8Array.of(192, 0, 2, 1) };
-  socket.answers = [answer(1, ERRNO.ERESTART)];
-  await assert.rejects(nf.transact([change]), { code: 'kernel', message: /ERESTART/ });
-  socket.answers = [answer(5, 0)];
+  for (const [seq, errno] of [
+    [1, ERRNO.ERESTART],
+    [5, ERRNO.ENOMEM],
+    [8, ERRNO.ENOBUFS],
+  ] as const) {
+    socket.answers = [answer(seq, errno)];
+    await assert.rejects(nf.transact([change]), {
+      code: 'busy',
+      message: /not take a transaction just now.*try again/,
+    });
+  }
+  socket.answers = [answer(20, 0)];
   assert.deepEqual(await nf.transact([change]), []);
+});
+
+test('a change is made although the kernel was overtaken, short of memory, or its answers were lost', async () => {
+  for (const trouble of [answer(1, ERRNO.ERESTART), ERRNO.ENOBUFS]) {
+    const { socket, exchange } = scripted();
+    const elements = elementsOver(exchange, FEATURES);
+    elements.adopt(testManifest);
+    socket.answers = [trouble];
+    socket.later = [answer(9, 0)];
+    await elements.change([change]);
+    assert.equal(socket.sent.length, 2);
+    assert.equal(elements.counts.repeated, 1);
+    await elements.close();
+  }
+});
+
+test('requests whose answers are lost, or that find the kernel short of memory, are busy, whatever they ask for', async () => {
+  const { socket, exchange } = scripted();
+  const elements = elementsOver(exchange, FEATURES);
+  elements.adopt(testManifest);
+  const asks = [
+    () => elements.get(0, { key }),
+    () => elements.dump(0),
+    () => elements.object(0),
+    () => elements.generation(),
+    () => elements.killStates(parseAddress('192.0.2.1')),
+    () => killStates(exchange, parseAddress('192.0.2.1'), false),
+    () => new IpsetCommands(exchange).header('x'),
+    () => new IpsetCommands(exchange).change('add', 'x', [{ address: parseAddress('192.0.2.1') }]),
+  ];
+  for (const ask of asks) {
+    socket.answers = [ERRNO.ENOBUFS];
+    await assert.rejects(ask(), { code: 'busy' }, String(ask));
+    socket.sendFailure = ERRNO.ENOBUFS;
+    await assert.rejects(ask(), { code: 'busy', message: /try again/ }, String(ask));
+    socket.sendFailure = undefined;
+  }
 });
 
 test('a dump that does not end is given up, and its socket with it', async () => {
