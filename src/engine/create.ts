@@ -194,6 +194,7 @@ class KernelEngine implements Engine {
       clock,
       events,
       settled: () => this.#settled(),
+      unsure: (reason) => this.#drift?.note({ reasons: [reason], sets: new Set(), structure: true }),
       ...(options.prove !== undefined && { prove: options.prove }),
     });
     const notice = async () => {

@@ -3,7 +3,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Manifest } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
-import type { Kernel } from '../kernel/kernel.js';
+import { InterruptedLoad, type Kernel } from '../kernel/kernel.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents, EngineMetrics } from './engine.js';
 import { entriesDiff } from './entries-diff.js';
@@ -38,6 +38,8 @@ export interface LivePolicyOptions {
   readonly prove?: (next: CompiledPolicy, from: CompiledPolicy | undefined, terms: ProofTerms) => Promise<void>;
   /** The trial is over: tables that left the policy won't come back. */
   readonly settled: () => Promise<void>;
+  /** The kernel may hold another policy than the one in force, because a load broke off. */
+  readonly unsure: (reason: string) => void;
 }
 
 /** What is in the kernel. */
@@ -49,11 +51,14 @@ interface Trial {
   readonly before: Force;
   /** Milliseconds since the epoch. */
   readonly until: number;
+  /** On the steady clock: when it goes back. */
+  readonly overAt: number;
   readonly cancel: () => void;
 }
 
 const longestTrialMs = 3_600_000;
 const shortestTrialMs = 1_000;
+const rollbackRetryMs = 1_000;
 
 export class LivePolicy implements PolicyControl {
   #force: Force = { ...emptyLoadable, compiled: undefined };
@@ -136,7 +141,11 @@ export class LivePolicy implements PolicyControl {
 
   async confirm(): Promise<void> {
     await this.#alone(async () => {
-      const { before } = this.#endTrial('nothing waits to be confirmed, or it is too late');
+      const { before, overAt } = this.#trialOr('nothing waits to be confirmed, or it is too late');
+      if (this.options.clock.steady() >= overAt) {
+        throw new PosternError('conflict', 'it is too late to confirm the change; it is being rolled back');
+      }
+      this.#endTrial();
       const diff = inventoryDiff(before.inventory, this.#force.inventory, await this.options.kernel.present());
       await this.#keep();
       await this.options.settled();
@@ -160,10 +169,12 @@ export class LivePolicy implements PolicyControl {
   }
 
   async #rollback(): Promise<ApplyResult> {
-    const { before } = this.#endTrial('nothing waits to be confirmed');
+    const { before } = this.#trialOr('nothing waits to be confirmed');
     const failed = this.#force;
     const changes = inventoryDiff(failed.inventory, before.inventory, await this.options.kernel.present());
+    // A trial that could not be taken back is not over.
     await this.options.loader.load(before, failed, this.#manifest());
+    this.#endTrial();
     this.#force = before;
     this.#counts.rolledBack++;
     await this.#keep();
@@ -174,23 +185,34 @@ export class LivePolicy implements PolicyControl {
   }
 
   #try(before: Force, confirmWithinMs: number): number {
-    const { clock, events } = this.options;
-    const until = clock.wall() + confirmWithinMs;
-    const cancel = clock.at(clock.steady() + confirmWithinMs, () => {
-      this.#alone(async () => this.#trial?.until === until && this.#rollback()).catch((error: Error) =>
-        events.emit('trouble', { error }),
-      );
-    });
-    this.#trial = { before, until, cancel };
+    const { clock } = this.options;
+    const [until, overAt] = [clock.wall() + confirmWithinMs, clock.steady() + confirmWithinMs];
+    this.#trial = { before, until, overAt, cancel: this.#rollbackAt(overAt, until) };
     return until;
   }
 
-  #endTrial(otherwise: string): Trial {
-    const trial = this.#trial;
-    if (trial === undefined) throw new PosternError('conflict', otherwise);
-    trial.cancel();
+  /** Takes the trial back at its time, and when that fails again and again: somebody may be locked out. */
+  #rollbackAt(at: number, until: number): () => void {
+    const { clock, events } = this.options;
+    return clock.at(at, () => {
+      const isMeant = () => this.#trial?.until === until;
+      this.#alone(async () => isMeant() && this.#rollback()).catch((error: Error) => {
+        events.emit('trouble', { error });
+        if (!isMeant()) return;
+        const cancel = this.#rollbackAt(clock.steady() + rollbackRetryMs, until);
+        this.#trial = { ...this.#trial!, cancel };
+      });
+    });
+  }
+
+  #trialOr(otherwise: string): Trial {
+    if (this.#trial === undefined) throw new PosternError('conflict', otherwise);
+    return this.#trial;
+  }
+
+  #endTrial(): void {
+    this.#trial?.cancel();
     this.#trial = undefined;
-    return trial;
   }
 
   /** @param before what a trial would go back to */
@@ -211,6 +233,7 @@ export class LivePolicy implements PolicyControl {
         await loader.load(next, known ? this.#force : undefined, manifest);
       } catch (error) {
         await this.#keep();
+        if (error instanceof InterruptedLoad) this.options.unsure(`a load of the policy broke off: ${error.message}`);
         throw error;
       }
     }

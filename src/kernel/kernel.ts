@@ -5,6 +5,7 @@
  */
 
 import type { Manifest, Plan } from '../compiler/plan.js';
+import { PosternError } from '../errors.js';
 import type { Address } from '../net/address.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
@@ -64,6 +65,9 @@ export interface ObjectState {
   readonly usedBytes?: bigint;
 }
 
+/** Nobody knows whether the transaction came to pass: the program that made it was stopped, or crashed. */
+export class InterruptedLoad extends PosternError {}
+
 export interface Kernel {
   /** Dry run in the kernel (`nft -c`): throws what `load` would throw, changes nothing. */
   check(plan: Plan, previous: Manifest | undefined): Promise<void>;
@@ -74,7 +78,7 @@ export interface Kernel {
    * touched. Indexes mean the plan's manifest when this resolves: hold back other calls until then.
    * @param contents of sets that aren't there yet, so that no packet meets rules without the entries they look for
    * @param bulk the same for contents of any number, by the plan's indexes: written before the rules are
-   * @throws PosternError `kernel`, with the policy line that caused it; nothing has changed then.
+   * @throws PosternError `kernel`, with the policy line that caused it; nothing has changed then. InterruptedLoad.
    */
   load(plan: Plan, previous: Manifest | undefined, contents?: Contents, bulk?: BulkContents): Promise<void>;
   /** The manifest whose indexes the calls below mean, after a start without a load. */

@@ -4,6 +4,7 @@ import { type ErrorCode, PosternError } from '../errors.js';
 import type { Origin } from '../nft/model.js';
 import { type Listing, readListing } from '../nft/read.js';
 import { type Line, type tableName, textOf } from '../nft/render.js';
+import { InterruptedLoad } from './kernel.js';
 import { type ProcessResult, runProcess } from './process.js';
 
 export interface NftOptions {
@@ -76,7 +77,7 @@ function runFailure(
   const fail = (code: ErrorCode, message: string): PosternError =>
     new PosternError(code, message, { cause: result.error });
   if (result.timedOut) {
-    return fail(
+    return new InterruptedLoad(
       'timeout',
       `nft took longer than ${timeoutMs / 1000} s and was stopped; look at what is loaded now: postern plan`,
     );
@@ -85,10 +86,13 @@ function runFailure(
     const parcel = file === 'nsenter' ? 'util-linux' : 'nftables';
     return fail('system', `The command ${file} is missing; install it: apt-get install ${parcel}`);
   }
-  if (result.signal !== undefined)
-    return new PosternError('system', `nft was ended by ${result.signal}; nothing is known of its work`, {
-      details: { signal: result.signal },
-    });
+  if (result.signal !== undefined) {
+    return new InterruptedLoad(
+      'system',
+      `nft was ended by ${result.signal}; look at what is loaded now: postern plan, and at why: journalctl -k`,
+      { details: { signal: result.signal } },
+    );
+  }
   if (result.error !== undefined) return fail('system', `${file} can't be started: ${result.error.message}`);
   const { stderr } = result;
   if (notAllowed.test(stderr)) {

@@ -26,27 +26,39 @@ import type {
 } from './kernel.js';
 import { type ForeignCommit, type Monitor, type MonitorReader, openMonitor } from './monitor.js';
 import { type Nft, openNft } from './nft.js';
+import type { NetlinkFeatures } from './probe-netlink.js';
 
 export interface KernelOptions {
   /** Name of the network namespace (`ip netns`); absent: this process's own. */
   readonly netns?: string;
   /** Longest time for one call of nft. */
   readonly nftTimeoutMs?: number;
+  /** For tests: another command in place of `nft`. */
+  readonly nftCommand?: string;
+  /** For tests: less than what this kernel can do. */
+  readonly features?: NetlinkFeatures;
 }
 
 /**
  * Opens the edges to the kernel of a network namespace. Nothing is loaded.
  * @throws PosternError `not-found` (no such namespace), `system` (not root, no nf_tables).
  */
-export async function openKernel({ netns, nftTimeoutMs }: KernelOptions = {}): Promise<RealKernel> {
+export async function openKernel({
+  netns,
+  nftTimeoutMs,
+  nftCommand,
+  features,
+}: KernelOptions = {}): Promise<RealKernel> {
   const own = new OwnProcesses();
   const nft = openNft({
     ...(netns !== undefined && { netns }),
     ...(nftTimeoutMs && { timeoutMs: nftTimeoutMs }),
+    ...(nftCommand !== undefined && { command: nftCommand }),
     started: (processId) => own.add(processId),
   });
   const namespace = netns === undefined ? {} : { namespace: netns };
-  return new RealKernel(nft, await openElements(namespace), {
+  const elements = await openElements({ ...namespace, ...(features !== undefined && { features }) });
+  return new RealKernel(nft, elements, {
     openMonitor: (reader, watches) => openMonitor(reader, { ...namespace, watches }),
     isOwn: (commit) => own.made(commit),
   });

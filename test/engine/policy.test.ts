@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { formatDiff } from '../../src/engine/policy-diff.js';
 import { PosternError } from '../../src/errors.js';
+import { InterruptedLoad } from '../../src/kernel/kernel.js';
 import { parseAddress } from '../../src/net/address.js';
 import { formatRange, parseRange } from '../../src/net/prefix.js';
 import { mergeRanges } from '../../src/net/ranges.js';
@@ -186,6 +187,50 @@ test('a change that is confirmed in time stays', async () => {
   assert.equal(diff.empty, false);
   assert.equal(engine.policy.current!.source.text, changed);
   await assert.rejects(engine.policy.apply(text(policy), { confirmWithinMs: 1 }), { code: 'invalid' });
+});
+
+test('a trial that can not be taken back at its time is taken back as soon as it can', async () => {
+  const { engine, kernel, clock } = await bench(policy);
+  const troubles: string[] = [];
+  engine.events.on('trouble', ({ error }) => troubles.push(error.message));
+  await engine.policy.apply(text(changed), { confirmWithinMs: 60_000 });
+  const load = kernel.load.bind(kernel);
+  let failures = 3;
+  kernel.load = async (...args) => {
+    if (failures-- > 0) throw new PosternError('system', 'nft is missing');
+    await load(...args);
+  };
+  await clock.pass(60_500);
+  assert.deepEqual(troubles, ['nft is missing']);
+  assert.equal(engine.policy.current!.source.text, changed);
+  await assert.rejects(engine.policy.confirm(), { code: 'conflict', message: /too late/ });
+  await clock.pass(3_000);
+  assert.equal(troubles.length, 3);
+  assert.equal(engine.policy.current!.source.text, policy);
+  assert.equal(engine.policy.confirmBy, undefined);
+  await clock.pass(10_000);
+  assert.equal((await engine.metrics()).policy.rolledBack, 1);
+});
+
+test('after a load that broke off the kernel is brought to the policy in force, whatever it took of the other one', async () => {
+  for (const took of [true, false]) {
+    const { engine, kernel, clock } = await bench(policy);
+    await engine.tables.add('ban', entries('203.0.113.1'), source);
+    const load = kernel.load.bind(kernel);
+    kernel.load = async (...args) => {
+      kernel.load = load;
+      if (took) await load(...args);
+      throw new InterruptedLoad('system', 'nft was ended by SIGSEGV');
+    };
+    const hasMore = async () => [...(await kernel.present()).sets].some((name) => name.includes('more'));
+    const more = policy.replace('  ban:', '  more: { timeout: 1d }\n  ban:');
+    await assert.rejects(engine.policy.apply(text(more)), { code: 'system' });
+    assert.equal(await hasMore(), took);
+    await clock.pass(1_000);
+    assert.equal(await hasMore(), false);
+    assert.deepEqual(await elementsOf(kernel, engine, 'ban'), ['hosts 203.0.113.1 3599s']);
+    assert.equal((await engine.metrics()).drift.repaired, 1);
+  }
 });
 
 test('a trial that the daemon did not outlive is over', async (t) => {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createEngine, type EngineOptions } from '../../src/engine/create.js';
 import type { Engine } from '../../src/engine/engine.js';
 import { openLinks } from '../../src/kernel/links.js';
-import { openKernel, type RealKernel } from '../../src/kernel/open.js';
+import { type KernelOptions, openKernel, type RealKernel } from '../../src/kernel/open.js';
 import { compile } from '../engine/fixture.js';
 import type { Namespace, Scope } from './namespace.js';
 
@@ -24,12 +24,13 @@ export async function liveBench(
   space: Namespace,
   text: string,
   options: Partial<EngineOptions> = {},
+  edges: Omit<KernelOptions, 'netns'> = {},
 ): Promise<LiveBench> {
   const stateFolder = await mkdtemp(join(tmpdir(), 'postern-engine-'));
   scope.after(() => rm(stateFolder, { recursive: true }));
   const made = { text } as LiveBench;
   const open = async () => {
-    made.kernel = await openKernel({ netns: space.name });
+    made.kernel = await openKernel({ netns: space.name, ...edges });
     made.engine = createEngine({
       kernel: made.kernel,
       compile,
