@@ -21,12 +21,12 @@ export interface IpsetWatchOptions {
   readonly trouble: (error: unknown) => void;
 }
 
-/** Twice this, and the repair, is within a second. */
-const everyMs = 300;
+/** Three times this, and the repair, is well within a second; a look is one short request for each ipset. */
+const everyMs = 200;
 /** Kernel and memory end entries at slightly different times, so that fewer count only the second time … */
 const missingLooks = 2;
 /** … and more, which the kernel keeps for up to a second longer, later. */
-const strangeLooks = 8;
+const strangeLooks = 12;
 
 export class IpsetWatch {
   readonly #periodic: Periodic;
@@ -34,7 +34,8 @@ export class IpsetWatch {
   #odd = new Map<SetIndex, { few: number; many: number }>();
 
   constructor(private readonly options: IpsetWatchOptions) {
-    this.#periodic = new Periodic(options.clock, everyMs, () => this.#look(), options.trouble);
+    // What a look takes is mostly waiting: for a load, or for others on the netlink thread.
+    this.#periodic = new Periodic(options.clock, everyMs, () => this.#look(), options.trouble, everyMs);
   }
 
   start(): void {

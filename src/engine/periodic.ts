@@ -15,6 +15,8 @@ export class Periodic {
     private readonly everyMs: number,
     private readonly work: () => Promise<void>,
     private readonly trouble: (error: unknown) => void,
+    /** However long it takes. */
+    private readonly longestWaitMs = Number.POSITIVE_INFINITY,
   ) {}
 
   start(): void {
@@ -37,6 +39,7 @@ export class Periodic {
   async #run(): Promise<void> {
     const startedAt = this.clock.steady();
     await this.work().catch(this.trouble);
-    this.#wait(Math.max(this.everyMs, (this.clock.steady() - startedAt) / share));
+    const rest = (this.clock.steady() - startedAt) / share;
+    this.#wait(Math.min(Math.max(this.everyMs, rest), this.longestWaitMs));
   }
 }
