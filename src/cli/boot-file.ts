@@ -1,6 +1,6 @@
 /** What `postern snapshot` writes: made from what a daemon keeps, beside it or without it. */
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { bootScript } from '../engine/boot-script.js';
 import { systemClock } from '../engine/clock.js';
@@ -19,7 +19,10 @@ import type { LiveEntry } from '../store/store.js';
 import { compileText } from './policy-file.js';
 
 export interface BootText {
+  /** For `nft -f`. */
   readonly text: string;
+  /** For `ipset restore`; undefined when no table is an ipset. */
+  readonly ipsets: string | undefined;
   /** Entries that didn't come from the policy. */
   readonly entries: number;
   /** The policy's file. */
@@ -48,7 +51,7 @@ export async function bootText({ folder, minLeftMs, netns }: Wanted): Promise<Bo
   }
   if (netns !== undefined) enterNamespace(netns);
   const { plan } = compileText(source, kept.manifest);
-  const { lines, entries } = await bootScript({
+  const { lines, ipsets, entries } = await bootScript({
     plan,
     tables: kept.trialOver === undefined ? kept.tables : plan.tables,
     stored: storedEntries(folder),
@@ -58,7 +61,13 @@ export async function bootText({ folder, minLeftMs, netns }: Wanted): Promise<Bo
   });
   await openNft().check(lines);
   const heading = `# ${source.file} as of ${new Date().toISOString()}: postern snapshot\n`;
-  return { text: heading + textOf(lines), entries, policy: source.file };
+  const note = '# Its tables with backend ipset are in the .ipset file beside it: ipset restore -file FILE\n';
+  return {
+    text: heading + (ipsets === undefined ? '' : note) + textOf(lines),
+    ipsets: ipsets === undefined ? undefined : heading + ipsets,
+    entries,
+    policy: source.file,
+  };
 }
 
 function storedEntries(folder: string): (table: string) => Iterable<LiveEntry> {
@@ -91,8 +100,15 @@ async function interfaceContents(manifest: EngineState['manifest']) {
   }
 }
 
-/** The old file or the new one, never a part. */
-export async function writeBootFile(path: string, text: string): Promise<void> {
+/** Where the ipsets of a boot file are: `boot.ipset` beside `boot.nft`. */
+export function ipsetPath(path: string): string {
+  return `${path.replace(/\.nft$/, '')}.ipset`;
+}
+
+/** Writes both, each the old one or the new one and never a part; an old file of ipsets that are no more goes. */
+export async function writeBootFiles(path: string, { text, ipsets }: Pick<BootText, 'text' | 'ipsets'>): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  if (ipsets === undefined) await rm(ipsetPath(path), { force: true });
+  else await replaceFile(ipsetPath(path), ipsets);
   await replaceFile(path, text);
 }

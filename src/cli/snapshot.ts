@@ -11,7 +11,8 @@ export const snapshot = command({
   summary: 'write the ruleset in force and its lasting entries as an nft file, for the next boot',
   about: `The file needs nothing but nft: 'nft -f' replaces our tables by it in one transaction. A policy on trial is left
 out: what was confirmed last is written. Loaded before the network comes up it closes the gap until the daemon runs, which takes
-over what it finds. rules/systemd/ has units for that.`,
+over what it finds. rules/systemd/ has units for that. Tables with backend ipset are written to a file of the same name with the
+ending .ipset, for 'ipset restore -file FILE': load it before the iptables rules that refer to them.`,
   options: {
     output: {
       type: 'string',
@@ -28,18 +29,20 @@ over what it finds. rules/systemd/ has units for that.`,
   },
   async run({ values, io }) {
     const folder = stateFolder(values);
-    const { writeBootFile, bootText } = await import('./boot-file.js');
+    const { bootText, ipsetPath, writeBootFiles } = await import('./boot-file.js');
     const minLeftMs = parseDuration(values['min-left'] ?? defaultMinLeft);
-    const { text, entries, policy } = await bootText({ folder, minLeftMs, netns: values.netns });
+    const boot = await bootText({ folder, minLeftMs, netns: values.netns });
+    const { text, ipsets, entries, policy } = boot;
     if (values.output === '-') {
       await io.out(text);
       return 0;
     }
     const path = values.output ?? `${folder}/boot.nft`;
-    await writeBootFile(path, text).catch((cause: Error) => {
+    await writeBootFiles(path, boot).catch((cause: Error) => {
       throw new PosternError('system', `${path} can't be written: ${cause.message}`, { cause });
     });
-    await io.out(`${path}: ${policy}, ${counted(entries, 'entry', 'entries')}\n`);
+    const files = ipsets === undefined ? path : `${path} and ${ipsetPath(path)}`;
+    await io.out(`${files}: ${policy}, ${counted(entries, 'entry', 'entries')}\n`);
     return 0;
   },
 });

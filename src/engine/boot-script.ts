@@ -1,6 +1,10 @@
-/** A ruleset with its long-lived entries as plain nft text, for a boot at which neither Node nor the network is there yet. */
+/**
+ * A ruleset with its long-lived entries as plain text of nft and ipset, for a boot at which neither Node nor the network is
+ * there yet.
+ */
 
-import type { Plan, PlanTable } from '../compiler/plan.js';
+import type { Manifest, Plan, PlanTable } from '../compiler/plan.js';
+import { type IpsetContents, restoreText } from '../kernel/ipset-restore.js';
 import type { Element } from '../nft/model.js';
 import type { Line } from '../nft/render.js';
 import { loadScript } from '../nft/transaction.js';
@@ -9,6 +13,7 @@ import type { Clock } from './clock.js';
 import { LiveTable } from './entries/live-table.js';
 import { fillTable, tableElements } from './fill-table.js';
 import { setNames } from './policy-tables.js';
+import { additions } from './table-writer.js';
 
 export interface BootParts {
   /** The policy that is in force. */
@@ -25,6 +30,8 @@ export interface BootParts {
 
 export interface BootScript {
   readonly lines: readonly Line[];
+  /** For `ipset restore`; undefined when no table is an ipset. */
+  readonly ipsets: string | undefined;
   /** Entries that didn't come from the policy. */
   readonly entries: number;
 }
@@ -33,6 +40,7 @@ export interface BootScript {
 export async function bootScript({ plan, tables, stored, others, minLeftMs, clock }: BootParts): Promise<BootScript> {
   const contents = new Map<string, readonly Element[]>(others);
   const names = setNames(plan.manifest);
+  const ipsets: IpsetContents[] = [];
   let entries = 0;
   for (const planned of tables) {
     const table = new LiveTable(planned);
@@ -44,6 +52,7 @@ export async function bootScript({ plan, tables, stored, others, minLeftMs, cloc
       const elements = tableElements(table, role.family, role.tier, clock);
       if (elements.length > 0) contents.set(names[index]!, elements);
     }
+    ipsets.push(...ipsetContents(table, plan.manifest, clock));
   }
   const remove = plan.manifest.tables.flatMap(({ family, name }) => [
     { text: `add table ${family} ${name}` },
@@ -51,7 +60,19 @@ export async function bootScript({ plan, tables, stored, others, minLeftMs, cloc
   ]);
   const nothing = { tables: new Set<string>(), chains: new Map(), sets: new Map(), objects: new Map() };
   const load = loadScript({ target: plan, previous: undefined, presence: nothing, contents });
-  return { lines: [...remove, ...load], entries };
+  return {
+    lines: [...remove, ...load],
+    ipsets: ipsets.length === 0 ? undefined : restoreText(ipsets),
+    entries,
+  };
+}
+
+function ipsetContents(table: LiveTable, { sets, ipsets = [] }: Manifest, clock: Clock): IpsetContents[] {
+  return ipsets.flatMap((set, index) => {
+    const { role } = set;
+    if (role.kind !== 'table' || role.table !== table.name) return [];
+    return [{ set, additions: additions(table, { ...role, set: sets.length + index }, clock.steady()) }];
+  });
 }
 
 function isLasting(expiresAt: number | undefined, until: number): boolean {

@@ -276,7 +276,7 @@ export class TableWriter {
 }
 
 /** Everything that the table holds for one of its sets. */
-function additions(
+export function additions(
   table: LiveTable,
   { set, family, tier }: { readonly set: SetIndex; readonly family: Family; readonly tier: Tier },
   now: number,

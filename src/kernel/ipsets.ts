@@ -340,7 +340,7 @@ function carried(element: IpsetElement, set: ManifestIpset): IpsetElement {
 }
 
 /** Always the same for a set, so that what a crash left behind is found. */
-function temporaryName(name: string): string {
+export function temporaryName(name: string): string {
   return `postern-${createHash('sha256').update(name).digest('hex').slice(0, 16)}`;
 }
 

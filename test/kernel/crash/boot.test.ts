@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { DaemonBed } from '../daemon-bed.js';
 import { CrashWorld } from './crash-world.js';
+
+const ipsetPolicy = `version: 1
+tables:
+  nets: { backend: ipset, counters: true, entries: [203.0.113.0/24, not 203.0.113.7] }
+  mail: { backend: ipset, ipset: { type: "hash:ip,port", tcp: [25, 587], udp: [53] } }
+  near: { backend: ipset, ipset: { type: "bitmap:ip", range: 192.0.2.0/24, skbinfo: true, comments: false } }
+`;
 
 test('a snapshot loaded by nft alone is the firewall until the daemon comes, which takes it over', async (t) => {
   const world = await CrashWorld.create(t);
@@ -36,4 +45,53 @@ test('a snapshot loaded by nft alone is the firewall until the daemon comes, whi
   }
   assert.equal(inKernel.get('198.51.100.8-198.51.100.255'), undefined);
   assert.match(await world.space.list(), /table ip other/);
+});
+
+test('a snapshot has the tables that are ipsets, too, which ipset restores and the daemon takes over', async (t) => {
+  const bed = await DaemonBed.open(t, ipsetPolicy);
+  const daemon = await bed.start('--socket', bed.socket);
+  const feed = (table: string, entries: string, timeout: string) =>
+    bed.feed(entries, 'table', 'add', table, '-', '--timeout', timeout, '--comment', 'by hand');
+  assert.equal((await feed('nets', '198.51.100.0/24 !198.51.100.7 2001:db8:1::/48', 'never')).status, 0);
+  assert.equal((await feed('nets', '192.0.2.1', '2h')).status, 0);
+  assert.equal((await feed('mail', '192.0.2.9', '1d')).status, 0);
+  assert.equal((await feed('near', '192.0.2.77', 'never')).status, 0);
+  const save = async () =>
+    (await bed.space.run('ipset', 'save')).stdout
+      .replaceAll(/ (timeout|hashsize|bucketsize|initval) (0x)?[\da-f]+/g, '')
+      .split('\n')
+      .sort();
+  const before = await save();
+  assert.ok(before.some((line) => line.startsWith('add near 192.0.2.77')));
+  const { out } = await bed.postern('snapshot', ...bed.places);
+  assert.match(out, /boot\.nft and \S+boot\.ipset: /);
+  await daemon.kill();
+
+  // As after a reboot.
+  await bed.space.run('nft', 'flush', 'ruleset');
+  await bed.space.run('ipset', 'destroy');
+  for (let twice = 0; twice < 2; twice++) {
+    await bed.space.run('ipset', 'restore', '-file', join(bed.state, 'boot.ipset'));
+    assert.deepEqual(await save(), before);
+  }
+  const { stdout } = await bed.space.run('ipset', 'list', 'nets');
+  const left = Number(/^192\.0\.2\.1 timeout (\d+)/m.exec(stdout)?.[1]);
+  assert.ok(left > 6_600 && left <= 7_200, `${left} s`);
+
+  await bed.space.run('iptables-nft', '-A', 'INPUT', '-m', 'set', '--match-set', 'nets', 'src', '-j', 'DROP');
+  const second = await bed.start('--socket', bed.socket);
+  assert.deepEqual(await save(), before);
+  await second.stop();
+});
+
+test('a snapshot of a policy that has no ipsets any more takes their file away', async (t) => {
+  const bed = await DaemonBed.open(t, ipsetPolicy);
+  const file = join(bed.state, 'boot.ipset');
+  for (const policy of [ipsetPolicy, 'version: 1\ntables: { plain: {} }\n']) {
+    bed.write(policy);
+    const daemon = await bed.start('--socket', bed.socket);
+    assert.equal((await bed.postern('snapshot', ...bed.places)).status, 0);
+    assert.equal(existsSync(file), policy === ipsetPolicy);
+    await daemon.stop();
+  }
 });
