@@ -7,8 +7,8 @@ import type { State } from './state.js';
 import type { ReplayWindow, Sequence } from './store.js';
 import type { StoreClock } from './system-clock.js';
 
-/** Marks that are kept of all protocols together: two minutes of 20,000 messages a second, and some. */
-export const maxMarks = 3_000_000;
+/** Marks that are kept of all protocols together: of 50,000 messages a second as long as a fresh one is taken, and some. */
+export const maxMarks = 4_000_000;
 
 /** What the guards need of the store around them. */
 export interface GuardStore {

@@ -10,6 +10,7 @@ import { oracleBench } from './oracle.js';
 import { packetsBench } from './packets.js';
 import { pftabledBench } from './pftabled.js';
 import { readingBench } from './reading.js';
+import { replaceBench } from './replace.js';
 import { storeBench } from './store.js';
 import { targetsBench } from './targets.js';
 import { updatesBench } from './updates.js';
@@ -26,6 +27,7 @@ const benches: readonly Bench[] = [
   matchesBench,
   storeBench,
   updatesBench,
+  replaceBench,
   packetsBench,
 ];
 
