@@ -11,6 +11,7 @@ import { vocabulary } from '../extensions/registry.js';
 import type { Policy, SectionEntry } from '../policy/ast.js';
 import { type Diagnostic, diagnosticJson, diagnosticText } from '../policy/diagnostics.js';
 import { parsePolicy } from '../policy/parse.js';
+import { countrySizes } from '../services/geoip/source.js';
 import { counted } from './text.js';
 
 /** A list of a million addresses has some 16 MB. */
@@ -40,7 +41,10 @@ export function compileText(source: PolicyText, previous?: Manifest): CompiledPo
     resolveOwner: ownerNumber,
   });
   if (read.policy === undefined) throw refusal(file, read.diagnostics);
-  const { plan, diagnostics } = compilePolicy(read.policy, previous === undefined ? {} : { previous });
+  const { plan, diagnostics } = compilePolicy(read.policy, {
+    countries: countrySizes,
+    ...(previous !== undefined && { previous }),
+  });
   if (plan === undefined) throw refusal(file, [...read.diagnostics, ...diagnostics]);
   return {
     source,

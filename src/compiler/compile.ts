@@ -1,6 +1,7 @@
 /** The compiler: a policy in, a plan out, or what of the policy can't be done, with the place in its text. */
 
 import type { Extension } from '../extensions/extension.js';
+import type { CountrySizes } from '../extensions/geoip-names.js';
 import { extensions as allExtensions, wordsOf } from '../extensions/registry.js';
 import type { Ruleset } from '../nft/model.js';
 import { renderRuleset } from '../nft/render.js';
@@ -27,6 +28,8 @@ export interface CompileOptions {
   readonly extensions?: readonly Extension[];
   /** What is in force: mark bits and NFLOG groups stay as they are. */
   readonly previous?: Manifest;
+  /** What is known of databases of countries; rules that look into large ones are made otherwise. */
+  readonly countries?: CountrySizes;
 }
 
 export interface CompileResult {
@@ -39,7 +42,7 @@ export interface CompileResult {
 /** Compiles a policy that was read with the vocabulary of the same extensions. Doesn't throw on any policy. */
 export function compilePolicy(policy: Policy, options: CompileOptions = {}): CompileResult {
   const words = wordsOf(options.extensions ?? allExtensions);
-  const draft = new Draft(policy, userMarks(policy, words), options.previous);
+  const draft = new Draft(policy, userMarks(policy, words), options.previous, options.countries);
   declareTables(draft);
   draft.attempt(() => checkIpsets(draft));
   compileSections(draft, words);

@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Line } from '../extensions/fragment.js';
+import type { CountrySizes } from '../extensions/geoip-names.js';
 import type { Duty, MarkField } from '../extensions/roles.js';
 import type { Ground, ObjectRequest, RuleFacts, SetRequest, Site, TableSets } from '../extensions/site.js';
 import { counter, vmap } from '../nft/build.js';
@@ -28,6 +29,10 @@ export class CompilerGround implements Ground {
 
   get policy(): Policy {
     return this.draft.policy;
+  }
+
+  get countries(): CountrySizes | undefined {
+    return this.draft.countries;
   }
 
   set(request: SetRequest): string {

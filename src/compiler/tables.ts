@@ -1,6 +1,6 @@
 /** Policy tables as sets: two tiers for each family, hosts in a hash and prefixes in intervals. */
 
-import { addressOf } from '../extensions/address-field.js';
+import { addressOf, addressType } from '../extensions/address-field.js';
 import type { Line } from '../extensions/fragment.js';
 import type { SetRequest, TableSets } from '../extensions/site.js';
 import type { Family } from '../net/address.js';
@@ -55,7 +55,7 @@ function declare(draft: Draft, decl: TableDecl, tier: Tier, family: Family): str
 /** How a table's set looks. Its name doesn't tell shapes apart: change one here and the other there. */
 const requestOf = (decl: TableDecl, tier: Tier, family: Family): SetRequest => ({
   role: { kind: 'table', tier, table: decl.name, family },
-  key: { type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] },
+  key: { type: [addressType(family)] },
   flags: tier === 'hosts' ? ['dynamic', 'timeout'] : ['interval', 'timeout'],
   ...(tier === 'hosts' && { size: decl.size }),
   ...(decl.counters && { counter: true }),

@@ -3,6 +3,7 @@
  * when the files have changed. A set is written whole, in one transaction: half a country would be another one.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Manifest, Plan, SetRole } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import { type GeoipSpec, geoipDuty } from '../extensions/geoip-names.js';
@@ -38,6 +39,8 @@ interface CountrySet {
   readonly set: SetIndex;
   readonly path: string;
   readonly role: CountriesRole;
+  /** Sets of addresses of which rules have found what these countries are to them. */
+  readonly known: readonly SetIndex[];
 }
 
 /** What a plan asks for. */
@@ -114,6 +117,8 @@ export class Countries {
     if (this.#written.get(one.path) === stamp || stamp.includes(missing)) return;
     const adds = await this.#elements(database, one);
     await this.options.kernel.change([{ op: 'flush', set: one.set }, ...adds], { bulk: true });
+    // Not before: packets that still meet the old ranges would be known by them.
+    if (one.known.length > 0) await this.options.kernel.change(one.known.map((set) => ({ op: 'flush', set })));
     this.#written.set(one.path, stamp);
   }
 
@@ -154,9 +159,12 @@ const missing = 'missing';
 
 function countrySets(manifest: Manifest): CountrySet[] {
   const names = setNames(manifest);
-  return manifest.sets.flatMap(({ role }, set) =>
-    role.kind === 'countries' ? [{ set, role, path: names[set]! }] : [],
-  );
+  const all = manifest.sets.flatMap(({ role }, set) => (role.kind === 'countries' ? [{ set, role }] : []));
+  return all.flatMap(({ set, role }): CountrySet[] => {
+    if (role.known !== undefined) return [];
+    const known = all.filter(({ role: { known, ...of } }) => known !== undefined && isDeepStrictEqual(of, { ...role }));
+    return [{ set, role, path: names[set]!, known: known.map((one) => one.set) }];
+  });
 }
 
 /** `file:line:column: ` of the rule that the set was made for. */

@@ -11,7 +11,7 @@ import { counter, goto, jhash, jump, match, returnVerdict, update, vmap } from '
 import type { Expression, Statement, Verdict } from '../nft/model.js';
 import { rangeExpression } from '../nft/range.js';
 import type { AccountDecl } from '../policy/ast.js';
-import { addressOf } from './address-field.js';
+import { addressOf, addressType } from './address-field.js';
 import type { Extension } from './extension.js';
 import type { Line } from './fragment.js';
 import type { SetRequest, Site } from './site.js';
@@ -115,7 +115,7 @@ const requestOf = (
   shard?: number,
 ): SetRequest => ({
   role: { kind: 'account', account: name, direction, family, ...(shard !== undefined && { shard }) },
-  key: { type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] },
+  key: { type: [addressType(family)] },
   flags: ['dynamic'],
   size: Math.min(size, shardSize),
   counter: true,

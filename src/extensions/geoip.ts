@@ -1,21 +1,18 @@
 /**
  * geoip: countries by address. A rule looks into one set of intervals for each family, which holds the ranges of all
  * countries that it names; the daemon fills it from the country files before the rule is in force, and again when they
- * change. Nothing of the other countries is loaded.
+ * change. Nothing of the other countries is loaded. What is found in large sets is remembered by address.
  */
 
 import type { Static } from 'typebox';
-import type { Family } from '../net/address.js';
-import { match, setRef } from '../nft/build.js';
-import type { Statement } from '../nft/model.js';
 import type { Choice } from '../policy/ast.js';
 import { path } from '../policy/formats/values.js';
 import { Type } from '../policy/schema-type.js';
 import { Misread } from '../policy/scope.js';
 import { ChoiceOf, type Format, Value } from '../policy/types.js';
-import { addressOf } from './address-field.js';
 import { type Extension, matchWord, sectionWord } from './extension.js';
 import type { MatchFragment } from './fragment.js';
+import { type Look, looksInto } from './geoip-looks.js';
 import { type GeoipSpec, geoipDuty, usualDatabase } from './geoip-names.js';
 import type { IptablesOption, IptablesReading } from './iptables.js';
 import type { Ground, Site } from './site.js';
@@ -103,36 +100,14 @@ const databaseOf = ({ policy }: Ground): GeoipSpec =>
 
 function isFrom({ from, to }: Static<typeof schema>, site: Site): MatchFragment {
   if (from === undefined && to === undefined) site.refuse('"geoip" names no country', 'add "from:" or "to:"');
-  site.duty({ kind: geoipDuty, name: geoipDuty, spec: databaseOf(site) });
-  return {
-    disjoint: true,
-    anyOf: site.rule.families.map((family) => ({
-      family,
-      statements: [...lookups('source', from, family, site), ...lookups('destination', to, family, site)],
-    })),
-  };
+  const spec = databaseOf(site);
+  site.duty({ kind: geoipDuty, name: geoipDuty, spec });
+  return looksInto([...looksOf('source', from), ...looksOf('destination', to)], spec.database, site);
 }
 
-function lookups(
-  side: 'source' | 'destination',
-  wanted: Choice<string> | undefined,
-  family: Family,
-  site: Site,
-): Statement[] {
+function looksOf(side: Look['side'], wanted: Choice<string> | undefined): Look[] {
   const { any, not } = wanted ?? { any: [], not: [] };
-  const look = (codes: readonly string[], op: '==' | '!='): Statement[] =>
-    codes.length === 0 ? [] : [match(addressOf(side, family), setRef(rangesOf(codes, family, site)), op)];
+  const look = (codes: readonly string[], op: Look['op']): Look[] =>
+    codes.length === 0 ? [] : [{ side, op, countries: [...new Set(codes)].sort() }];
   return [...look(any, '=='), ...look(not, '!=')];
 }
-
-/** The ranges of all registries together are some 500,000 in each family. */
-const mostRanges = 1_048_576;
-
-const rangesOf = (codes: readonly string[], family: Family, ground: Ground): string =>
-  ground.set({
-    role: { kind: 'countries', countries: [...new Set(codes)].sort(), family },
-    key: { type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] },
-    flags: ['interval'],
-    // Of an interval the kernel counts the beginning and the end.
-    size: 2 * mostRanges,
-  });

@@ -3,14 +3,12 @@
 import { addressBits, type Family, formatAddress, highestValue } from '../net/address.js';
 import { addTo, and, concat, match, meta, setRef, th } from '../nft/build.js';
 import type { Expression, Statement } from '../nft/model.js';
-import { addressOf } from './address-field.js';
+import { addressOf, addressType } from './address-field.js';
 import { type GrantKind, grantPurpose, knockName } from './knock-names.js';
 import type { KnockSpec } from './knock-spec.js';
 import type { Ground, SetRequest } from './site.js';
 
 export const families: readonly Family[] = [4, 6];
-
-const addressType = (family: Family): string => (family === 4 ? 'ipv4_addr' : 'ipv6_addr');
 
 /** A set of sources. */
 export const memory = (name: string, purpose: string, size: number, family: Family): SetRequest => ({

@@ -28,7 +28,7 @@ import type { Expression, Statement } from '../nft/model.js';
 import { duration, timeout } from '../policy/formats/values.js';
 import { Type } from '../policy/schema-type.js';
 import { Value } from '../policy/types.js';
-import { addressOf } from './address-field.js';
+import { addressOf, addressType } from './address-field.js';
 import { type Extension, matchWord } from './extension.js';
 import type { Line, MatchFragment } from './fragment.js';
 import type { IptablesOption } from './iptables.js';
@@ -169,7 +169,6 @@ const nameOf = (spec: PsdSpec): string =>
 const source = (family: Family): Expression => addressOf('source', family);
 /** A source and a port that it probes. */
 const pair = (family: Family): Expression => concat(source(family), meta('l4proto'), th('dport'));
-const addressType = (family: Family): string => (family === 4 ? 'ipv4_addr' : 'ipv6_addr');
 
 function sourceSet(spec: PsdSpec, purpose: string, family: Family, size = spec.size): SetRequest {
   return {

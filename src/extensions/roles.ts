@@ -29,8 +29,16 @@ export type SetRole =
    * one is so: then both families are in the set, or nothing.
    */
   | { readonly kind: 'device-flags'; readonly mask: number; readonly value: number; readonly device?: string }
-  /** The ranges of these countries together; in the order of their codes. */
-  | { readonly kind: 'countries'; readonly countries: readonly string[]; readonly family: Family }
+  /**
+   * The ranges of these countries together; in the order of their codes. With `known`, addresses that were found to be
+   * inside or outside of them, which rules keep themselves.
+   */
+  | {
+      readonly kind: 'countries';
+      readonly countries: readonly string[];
+      readonly family: Family;
+      readonly known?: 'inside' | 'outside';
+    }
   /** What a rule remembers, by the rule's id: `flush` of a log's set lets it speak again. */
   | { readonly kind: 'rule'; readonly rule: string; readonly word: 'log' | 'limit' | 'conns'; readonly family?: Family }
   /** State of an extension's own. */

@@ -16,6 +16,7 @@ import type {
 import type { Policy, Rule as PolicyRule, Position } from '../policy/ast.js';
 import type { Place } from '../policy/vocabulary.js';
 import type { Line } from './fragment.js';
+import type { CountrySizes } from './geoip-names.js';
 import type { Duty, MarkField, ObjectRole, SetRole } from './roles.js';
 
 /** A set or map to be declared. Its name comes from its role and its shape; no keyword and no other object has it. */
@@ -55,6 +56,8 @@ export interface Ground {
   readonly policy: Policy;
   /** Where the word stands in the policy text. */
   readonly at: Position;
+  /** Absent where nothing is known of databases of countries. */
+  readonly countries: CountrySizes | undefined;
 
   /** Declares a set and answers its name. The same request again answers the same name. */
   set(request: SetRequest): string;

@@ -17,7 +17,7 @@ export function setLabel({ role }: Pick<ManifestSet, 'role'>, manifest?: Pick<Ma
     case 'device-flags':
       return role.device === undefined ? 'devices by their flags' : `flags of ${role.device}`;
     case 'countries':
-      return `countries ${role.countries.join(', ')}`;
+      return `${role.known === undefined ? '' : `addresses ${role.known} of `}countries ${role.countries.join(', ')}`;
     case 'rule':
       return `${role.word} of ${ruleLabel(role.rule, manifest)}`;
     case 'extension':

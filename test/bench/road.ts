@@ -7,7 +7,12 @@ import { Injector } from './injector.js';
 import { inScope } from './world.js';
 import type { Sources } from './xdp-program.js';
 
-export const roadEnds = { client: '192.0.2.2', firewall: '192.0.2.1' } as const;
+export const roadEnds = {
+  client: '192.0.2.2',
+  firewall: '192.0.2.1',
+  client6: '2001:db8:ffff::2',
+  firewall6: '2001:db8:ffff::1',
+} as const;
 
 /** So few that the quickest of the parts met no other work of the machine. */
 const packetsAPart = 10_000;
@@ -35,8 +40,11 @@ export function packetUs({ firewall }: Pick<Road, 'firewall'>, packet: Packet, s
 export async function onRoad<T>(work: (road: Road) => Promise<T>): Promise<T> {
   return inScope(async (scope) => {
     const road = [await namespace(scope), await namespace(scope)] as const;
-    await link([road[0], 'out', `${roadEnds.client}/24`], [road[1], 'wan', `${roadEnds.firewall}/24`]);
-    await road[0].run('ping', '-c1', roadEnds.firewall);
+    await link(
+      [road[0], 'out', `${roadEnds.client}/24`, `${roadEnds.client6}/64`],
+      [road[1], 'wan', `${roadEnds.firewall}/24`, `${roadEnds.firewall6}/64`],
+    );
+    for (const end of [roadEnds.firewall, roadEnds.firewall6]) await road[0].run('ping', '-c1', end);
     const kernel = await openKernel({ netns: road[1].name });
     scope.after(() => kernel.close());
     return work({ client: road[0], firewall: road[1], kernel });

@@ -1,6 +1,7 @@
 /** The plan while it grows: the ruleset, and what it needs beside it. */
 
 import type { Line } from '../../extensions/fragment.js';
+import type { CountrySizes } from '../../extensions/geoip-names.js';
 import type { Duty } from '../../extensions/roles.js';
 import type { TableFamily } from '../../nft/model.js';
 import type { Policy, Position } from '../../policy/ast.js';
@@ -37,6 +38,7 @@ export class Draft {
     readonly policy: Policy,
     userMarks: Readonly<Record<'packet' | 'connection', number>>,
     previous?: Manifest,
+    readonly countries?: CountrySizes,
   ) {
     this.marks = new MarkBits(userMarks, previous?.marks);
     this.groups = new NflogGroups(previous?.groups);

@@ -49,7 +49,7 @@ export function setName(role: SetRole, shape: string, counter = false): string {
     case 'device-flags':
       return nameable(joined('i_flags', role.mask.toString(16), role.value.toString(16), role.device));
     case 'countries':
-      return `geo_${countriesName(role.countries)}_${role.family}`;
+      return joined('geo', countriesName(role.countries), role.family, role.known);
     case 'rule':
       return nameable(joined(role.word, role.rule, role.family, shape.slice(0, 4)));
     case 'extension':

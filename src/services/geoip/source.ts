@@ -5,11 +5,20 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CountrySource } from '../../engine/countries.js';
 import { PosternError } from '../../errors.js';
-import type { Family } from '../../net/address.js';
+import type { CountrySizes } from '../../extensions/geoip-names.js';
+import { addressBits, type Family } from '../../net/address.js';
 import { PackedRanges } from '../../net/packed-ranges.js';
 
 export const countryFile = (database: string, country: string, family: Family): string =>
   join(database, `${country}.iv${family}`);
+
+/** By the length of the files: an address each for the beginning and the end of a range. */
+export const countrySizes: CountrySizes = {
+  ranges(database, country, family) {
+    const found = statSync(countryFile(database, country, family), { throwIfNoEntry: false });
+    return found === undefined ? 0 : found.size / (addressBits(family) / 4);
+  },
+};
 
 export const countryFiles: CountrySource = {
   stamp(database, country) {
