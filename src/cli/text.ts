@@ -1,5 +1,8 @@
 /** How commands write things for people. */
 
+import { formatSize } from '../net/size.js';
+import { counted } from '../net/text.js';
+
 export { counted } from '../net/text.js';
 
 /** Columns padded to their widest cell; cells of the columns named by `right` stand at the right. */
@@ -38,4 +41,10 @@ export function roughly(durationMs: number): string {
 /** One JSON document, one line. */
 export function jsonLine(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
+}
+
+/** `366 bytes`, `2.5KiB`. */
+export function sizeText(bytes: number): string {
+  const text = formatSize(bytes);
+  return /^\d+$/.test(text) ? counted(bytes, 'byte') : text;
 }

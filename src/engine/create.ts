@@ -1,28 +1,23 @@
 /** Puts the engine together over its edges. */
 
 import { EventEmitter } from 'node:events';
-import type { Plan, PlanTable } from '../compiler/plan.js';
+import type { Plan } from '../compiler/plan.js';
 import { asPosternError } from '../errors.js';
 import type { Kernel } from '../kernel/kernel.js';
-import type { Prefix } from '../net/address.js';
-import { formatPrefix } from '../net/prefix.js';
 import { type Audit, type Committer, storeAndKernel } from '../store/committer.js';
 import type { Draft, Store } from '../store/store.js';
 import type { FlowMark } from '../wire/conntrack-flows.js';
-import { adopt } from './adopt.js';
+import { Adoption } from './adoption.js';
 import { type Clock, systemClock } from './clock.js';
 import { Countries, type CountrySource } from './countries.js';
 import { Doubts } from './doubts.js';
-import { DriftWatch, type Found } from './drift.js';
-import type { Engine, EngineEvents, EngineMetrics } from './engine.js';
+import type { Engine, EngineEvents, EngineMetrics, UnknownEntries } from './engine.js';
 import { EngineCounters } from './engine-counters.js';
-import { families, type LiveTable } from './entries/live-table.js';
-import type { TableChange } from './entries/table-change.js';
+import type { LiveTable } from './entries/live-table.js';
 import { Expiry } from './expiry.js';
-import { fromStore, takeFromStore } from './from-store.js';
+import { fromStore, takeAllFromStore } from './from-store.js';
 import { Gate } from './gate.js';
 import { InterfaceSets, type OpenLinks } from './interface-sets.js';
-import { IpsetWatch } from './ipset-watch.js';
 import { LiveAccounts } from './live-accounts.js';
 import { LiveConditions } from './live-conditions.js';
 import { LiveKnocks } from './live-knocks.js';
@@ -30,12 +25,13 @@ import { LivePolicy, type LivePolicyOptions } from './live-policy.js';
 import { LiveQuotas } from './live-quotas.js';
 import { LiveScans } from './live-scans.js';
 import { LiveTables } from './live-tables.js';
-import { Loader, loadable } from './loader.js';
+import { Loader } from './loader.js';
 import { Periodic } from './periodic.js';
 import type { CompilePolicy, PolicyText } from './policy-control.js';
-import { emptyTablesPlan, PolicyTables, ruleUses, setNames } from './policy-tables.js';
+import { PolicyTables } from './policy-tables.js';
 import { reconcile } from './reconcile.js';
-import { bestEffort, type EngineState, memoryState, stateFile } from './state-file.js';
+import { Repairs } from './repairs.js';
+import { bestEffort, memoryState, stateFile } from './state-file.js';
 import { TableReader } from './table-reader.js';
 import { TableWriter } from './table-writer.js';
 import type { ChangeCount } from './tables.js';
@@ -71,6 +67,7 @@ export function createEngine(options: EngineOptions): Engine {
 
 class KernelEngine implements Engine {
   readonly events = new EventEmitter<EngineEvents>();
+  readonly unknown: UnknownEntries[] = [];
   readonly tables: LiveTables;
   readonly accounts: LiveAccounts;
   readonly knocks: LiveKnocks;
@@ -89,23 +86,27 @@ class KernelEngine implements Engine {
   readonly #interfaces: InterfaceSets;
   readonly #countries: Countries;
   readonly #expiry: Expiry;
-  readonly #drift: DriftWatch | undefined;
-  readonly #ipsetWatch: IpsetWatch | undefined;
+  readonly #repairs: Repairs | undefined;
   /** What rules add is known soon, and so survives what happens to the kernel's sets. */
   readonly #noticing: Periodic;
   readonly #clockWatch: Periodic;
   readonly #doubts: Doubts;
 
+  readonly #adoption: Adoption;
+  readonly #trouble = (error: unknown): void => {
+    this.events.emit('trouble', { error: asPosternError(error) });
+  };
+
   constructor(private readonly options: EngineOptions) {
     const { kernel, store, stateFolder } = options;
+    const trouble = this.#trouble;
     const clock = options.clock ?? systemClock;
     const gate = this.#gate;
     const { events } = this;
     this.#clock = clock;
     this.#committer =
       store === undefined ? kernelCommitter(kernel) : storeAndKernel({ store, kernel, ...pick(options, 'audit') });
-    this.#state =
-      stateFolder === undefined ? memoryState() : bestEffort(stateFile(stateFolder), (error) => this.#trouble(error));
+    this.#state = stateFolder === undefined ? memoryState() : bestEffort(stateFile(stateFolder), this.#trouble);
     this.#writer = new TableWriter({
       kernel,
       committer: this.#committer,
@@ -120,7 +121,7 @@ class KernelEngine implements Engine {
     this.#doubts = new Doubts({
       clock,
       settle: (table) => this.#reconcile(table),
-      trouble: (error) => this.#trouble(error),
+      trouble,
     });
     this.#reader = new TableReader({ kernel, clock, writer });
     this.#policyTables = new PolicyTables({ clock, writer, stored: (table) => store?.entries(table) ?? [] });
@@ -129,7 +130,7 @@ class KernelEngine implements Engine {
       clock,
       tables,
       expire: (table) => this.#expire(table),
-      trouble: (error) => this.#trouble(error),
+      trouble,
     });
     this.tables = new LiveTables({ tables, writer, reader: this.#reader, gate, clock, events });
     this.accounts = new LiveAccounts({
@@ -138,7 +139,7 @@ class KernelEngine implements Engine {
       clock,
       gate,
       store,
-      trouble: (error) => this.#trouble(error),
+      trouble,
       ...pick(options, 'seriesPerAccount'),
     });
     this.knocks = new LiveKnocks({ kernel, committer: this.#committer, clock, gate, events, store });
@@ -152,21 +153,33 @@ class KernelEngine implements Engine {
       events,
       store,
       reload: () => this.policy.reload(),
-      trouble: (error) => this.#trouble(error),
+      trouble,
+    });
+    this.#adoption = new Adoption({
+      kernel,
+      store,
+      clock,
+      writer,
+      tables: this.#policyTables,
+      quotas: this.quotas,
+      found: (entries) => {
+        this.unknown.push(entries);
+        events.emit('unknown', entries);
+      },
     });
     this.#interfaces = new InterfaceSets({
       kernel,
       committer: this.#committer,
       gate,
       openLinks: options.openLinks,
-      trouble: (error) => this.#trouble(error),
+      trouble,
     });
     this.#countries = new Countries({
       kernel,
       gate,
       clock,
       source: options.countries,
-      trouble: (error) => this.#trouble(error),
+      trouble,
     });
     const loader = new Loader({
       kernel,
@@ -200,24 +213,22 @@ class KernelEngine implements Engine {
     const notice = async () => {
       for (const table of [...tables.values()]) await gate.pass(() => this.#reader.notice(table, noticeMs));
     };
-    this.#noticing = new Periodic(clock, noticeMs, notice, (error) => this.#trouble(error));
-    this.#clockWatch = new Periodic(
-      clock,
-      clockWatchMs,
-      () => this.#watchClock(),
-      (error) => this.#trouble(error),
-    );
+    this.#noticing = new Periodic(clock, noticeMs, notice, this.#trouble);
+    this.#clockWatch = new Periodic(clock, clockWatchMs, () => this.#watchClock(), this.#trouble);
     if (options.repairs !== false) {
-      const drift = this.#driftWatch();
-      this.#drift = drift;
-      this.#ipsetWatch = new IpsetWatch({
+      this.#repairs = new Repairs({
         kernel,
         clock,
         gate,
+        events,
+        counters: this.#counters,
         tables,
-        manifest: () => this.policy.manifest,
-        found: (found) => drift.note(found),
-        trouble: (error) => this.#trouble(error),
+        policy: this.policy,
+        interfaces: this.#interfaces,
+        countries: this.#countries,
+        knocks: this.knocks,
+        reconcile: (table) => this.#reconcile(table),
+        trouble,
       });
     }
     events.on('table', ({ table, source, count }) => this.#counters.changed(table, source?.kind, count));
@@ -232,8 +243,8 @@ class KernelEngine implements Engine {
     const source = kept?.trialOver ?? (await readPolicy());
     const compiled = await compile(source, kept?.manifest);
     await this.#interfaces.start();
-    const adopted = await this.#adopt(kept, compiled.plan);
-    this.#drift?.start();
+    const adopted = await this.#adoption.run(kept, compiled.plan);
+    this.#repairs?.start();
     await this.policy.start(kept, compiled);
     // Of the others the load has filled the sets.
     for (const table of this.#policyTables.tables.values()) if (adopted.has(table)) await this.#reconcile(table);
@@ -244,7 +255,7 @@ class KernelEngine implements Engine {
     this.#countries.start();
     this.#noticing.start();
     this.#clockWatch.start();
-    this.#ipsetWatch?.start();
+    this.#repairs?.watchIpsets();
   }
 
   async stop(): Promise<void> {
@@ -252,8 +263,7 @@ class KernelEngine implements Engine {
     await this.accounts.stop();
     await this.#noticing.stop();
     await this.#clockWatch.stop();
-    await this.#ipsetWatch?.stop();
-    await this.#drift?.stop();
+    await this.#repairs?.stop();
     await this.#interfaces.stop();
     await this.#countries.stop();
     await this.policy.stop();
@@ -295,68 +305,14 @@ class KernelEngine implements Engine {
 
   async takeFromStore(): Promise<ChangeCount> {
     const { store } = this.options;
-    const total = { ...nothingChanged };
-    if (store === undefined) return total;
-    for (const table of [...this.#policyTables.tables.values()]) {
-      const count = await takeFromStore(table, { store, writer: this.#writer, clock: this.#clock });
-      for (const outcome of ['added', 'changed', 'deleted'] as const) total[outcome] += count[outcome];
-      if (count.added + count.changed + count.deleted > 0) {
-        this.events.emit('table', { table: table.name, source: fromStore, count });
-      }
-    }
+    if (store === undefined) return nothingChanged;
+    const parts = { store, writer: this.#writer, clock: this.#clock };
+    const total = await takeAllFromStore(this.#policyTables.tables.values(), parts, ({ name }, count) =>
+      this.events.emit('table', { table: name, source: fromStore, count }),
+    );
     await this.knocks.restore();
     await this.conditions.restore();
     return total;
-  }
-
-  /**
-   * Entries that only the kernel knows become entries of the tables, which from then on say what the kernel holds.
-   * Answers those tables.
-   */
-  async #adopt(kept: EngineState | undefined, plan: Plan): Promise<ReadonlySet<LiveTable>> {
-    const { kernel, store } = this.options;
-    const manifest = kept?.manifest ?? plan.manifest;
-    await kernel.adopt(manifest);
-    this.quotas.adopt(manifest);
-    const { sets, ipsets = new Map<string, number>() } = await kernel.present();
-    if (sets.size + ipsets.size === 0) return new Set();
-    const names = setNames(manifest);
-    const ipsetNames = manifest.ipsets?.map(({ name }) => name) ?? [];
-    const tables = kept?.tables ?? loadable(plan).tables.tables;
-    this.#policyTables.switch(await this.#policyTables.prepare({ ...emptyTablesPlan, tables, manifest }));
-    const rules = ruleUses(plan.ruleset, plan.manifest);
-    for (const table of this.#policyTables.tables.values()) {
-      const change = await adopt(table, {
-        kernel,
-        clock: this.#clock,
-        present: (set) => sets.has(names[set] ?? '') || ipsets.has(ipsetNames[set - names.length] ?? ''),
-        wasDeleted: (name: string, prefix: Prefix) => store?.lastWord(name, prefix)?.op === 'delete',
-      });
-      const unknown = plan.tables.find(({ name }) => name === table.name)?.unknown ?? table.plan.unknown;
-      // What rules add nobody tells of: there it is no stranger.
-      const adds = rules.get(table.name)?.adds === true;
-      await this.#settleUnknown(table, change, adds ? 'adopt' : unknown, adds);
-    }
-    return new Set(this.#policyTables.tables.values());
-  }
-
-  async #settleUnknown(
-    table: LiveTable,
-    change: TableChange,
-    unknown: PlanTable['unknown'],
-    expected: boolean,
-  ): Promise<void> {
-    const found = change.prefixes;
-    if (found.length === 0) return;
-    if (unknown === 'remove') change.undo();
-    else await this.#writer.record(change);
-    if (expected) return;
-    this.events.emit('unknown', {
-      table: table.name,
-      count: found.length,
-      examples: found.slice(0, unknownExamples).map(formatPrefix),
-      what: unknown === 'remove' ? 'removed' : 'adopted',
-    });
   }
 
   /** Stepping the clock back may bring back entries of which it had seemed that they had expired. */
@@ -375,7 +331,7 @@ class KernelEngine implements Engine {
     this.conditions.switch(plan.manifest);
     this.scans.switch(plan);
     this.quotas.switch(plan.manifest);
-    void this.knocks.restore().catch((error: unknown) => this.#trouble(error));
+    void this.knocks.restore().catch(this.#trouble);
     void this.#interfaces.update();
     for (const table of this.#policyTables.tables.values()) this.#expiry.consider(table);
   }
@@ -396,41 +352,6 @@ class KernelEngine implements Engine {
     this.events.emit('table', { table: table.name, count: { ...nothingChanged, deleted } });
   }
 
-  #driftWatch(): DriftWatch {
-    const { events } = this;
-    const told = ({ reasons }: Found) => reasons.join('; ');
-    return new DriftWatch({
-      kernel: this.options.kernel,
-      clock: this.#clock,
-      found: (drift) => {
-        this.#counters.drift('found');
-        events.emit('drift', { what: 'found', detail: told(drift) });
-      },
-      repair: (drift) => this.#repair(drift),
-      repaired: (drift, repairMs) => {
-        this.#counters.drift('repaired', repairMs);
-        events.emit('drift', { what: 'repaired', detail: told(drift), repairMs });
-      },
-      failed: (drift, error) => {
-        this.#counters.drift('failed');
-        events.emit('drift', { what: 'failed', detail: `${told(drift)}: ${asPosternError(error).message}` });
-      },
-    });
-  }
-
-  /** Rules, chains, sets and objects first; then entries, of the sets that were touched or made anew. */
-  async #repair({ sets, structure }: Found): Promise<void> {
-    if (structure) await this.policy.reload();
-    for (const table of [...this.#policyTables.tables.values()]) {
-      const own = families.flatMap((family) => Object.values(table.sets[family]));
-      if (structure || own.some((set) => sets.has(set))) await this.#reconcile(table);
-    }
-    await this.#interfaces.update();
-    if (structure || sets.size > 0) this.#countries.forget();
-    await this.#countries.update();
-    await this.knocks.restore();
-  }
-
   #reconcile(table: LiveTable): Promise<number> {
     return reconcile(table, {
       kernel: this.options.kernel,
@@ -440,16 +361,11 @@ class KernelEngine implements Engine {
       notice: () => this.#reader.notice(table, 0),
     });
   }
-
-  #trouble(error: unknown): void {
-    this.events.emit('trouble', { error: asPosternError(error) });
-  }
 }
 
 /** Hosts that rules have added are known at the latest after this time. */
 const noticeMs = 10_000;
 const clockWatchMs = 1_000;
-const unknownExamples = 5;
 
 const nothingChanged = { added: 0, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
 

@@ -36,19 +36,20 @@ export interface EngineEvents {
   scan: [{ readonly detector: string; readonly address: string }];
   /** Somebody gave a quota another value; what packets take isn't told of. */
   quota: [QuotaEvent];
-  /** At the start the kernel held entries that nobody knew of; `examples` are some of them. */
-  unknown: [
-    {
-      readonly table: string;
-      readonly count: number;
-      readonly examples: readonly string[];
-      readonly what: 'adopted' | 'removed';
-    },
-  ];
+  /** At the start the kernel held entries that nobody knew of. */
+  unknown: [UnknownEntries];
   /** The wall clock was stepped by so many ms; what is left of entries stayed as it was. */
   clock: [{ readonly stepMs: number }];
   /** Something failed in the background; the engine goes on. */
   trouble: [{ readonly error: Error }];
+}
+
+export interface UnknownEntries {
+  readonly table: string;
+  readonly count: number;
+  /** Some of them. */
+  readonly examples: readonly string[];
+  readonly what: 'adopted' | 'removed';
 }
 
 /** Fill of one kernel set of a table. */
@@ -102,6 +103,8 @@ export interface Engine {
   readonly quotas: Quotas;
   readonly policy: PolicyControl;
   readonly events: EventEmitter<EngineEvents>;
+  /** What the kernel held at the start and nobody knew of: for those who come too late for the events. */
+  readonly unknown: readonly UnknownEntries[];
   /** Sets bits of a connection's mark. @throws PosternError `not-found` when there is no such connection (any more). */
   markConnection: Kernel['markConnection'];
   metrics(): Promise<EngineMetrics>;

@@ -5,15 +5,14 @@ import type { Family } from '../net/address.js';
 import { rangePrefixes } from '../net/ranges.js';
 import type { Element } from '../nft/model.js';
 import type { LiveEntry } from '../store/store.js';
+import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
 import { pieceElement, type Tier } from './entries/element.js';
 import { families, type LiveTable, piecesIn } from './entries/live-table.js';
-import { TableChange } from './entries/table-change.js';
 import { isPolicy, livePart, type Terms } from './entries/terms.js';
 import { storedTerms } from './from-store.js';
 import { type Replacing, replacement, type Wish } from './replace.js';
-import { addLive, addPolicy, deletePolicy, type Outcome } from './requests.js';
-import { inChunks } from './table-writer.js';
+import { addLive, addPolicy, deletePolicy, type Outcome, type Putting } from './requests.js';
 import type { Source } from './tables.js';
 
 /** Fills an empty table, in memory alone. Gives way to others meanwhile. */
@@ -24,31 +23,30 @@ export async function fillTable(
   clock: Clock,
 ): Promise<void> {
   const now = clock.steady();
+  const filling = fillingOf(table);
   for (const chunk of await policyWishes(table, planned, clock.wall())) {
-    const change = new TableChange(table, policySource(planned));
-    for (const wish of chunk) putPolicy(change, wish, now);
+    for (const wish of chunk) putPolicy(filling, wish, now);
     await new Promise(setImmediate);
   }
   table.policyEntries = planned.entries;
-  for (const chunk of inChunks(stored)) {
-    const change = new TableChange(table, policySource(planned));
-    for (const entry of chunk) addLive(change, entry.prefix, storedTerms(entry, clock), now);
-    await new Promise(setImmediate);
-  }
+  const toSteady = clock.steady() - clock.wall();
+  await calmly(stored, (entry) => addLive(filling, entry.prefix, storedTerms(entry, toSteady), now));
+}
+
+/** Nobody is told: of a hundred thousand entries that would take as long as the rest. */
+function fillingOf(table: LiveTable): Putting {
+  return { table, put: ({ family, value, length }, terms) => void table.entries[family].put(value, length, terms) };
 }
 
 /** What was added to a table goes on in another, which holds it otherwise. */
 export async function carryLive(from: LiveTable, to: LiveTable, clock: Clock): Promise<void> {
   const now = clock.steady();
+  const filling = fillingOf(to);
   for (const family of families) {
-    for (const chunk of inChunks(from.entries[family].snapshot())) {
-      const change = new TableChange(to, policySource(to.plan));
-      for (const { value, length, of } of chunk) {
-        const live = livePart(of);
-        if (live !== undefined && live.expires > now) addLive(change, { family, value, length }, live, now);
-      }
-      await new Promise(setImmediate);
-    }
+    await calmly(from.entries[family].snapshot(), ({ value, length, of }) => {
+      const live = livePart(of);
+      if (live !== undefined && live.expires > now) addLive(filling, { family, value, length }, live, now);
+    });
   }
 }
 
@@ -92,7 +90,7 @@ function* prefixesOf(entries: readonly PlanEntry[]): IterableIterator<PolicyItem
   for (const entry of entries) for (const prefix of rangePrefixes(entry.range)) yield { prefix, entry };
 }
 
-export function putPolicy(change: TableChange, { prefix, terms }: Wish, now: number): Outcome {
+export function putPolicy(change: Putting, { prefix, terms }: Wish, now: number): Outcome {
   if (terms === undefined) deletePolicy(change, prefix, now);
   else addPolicy(change, prefix, terms);
   return 'changed';

@@ -15,13 +15,16 @@ export const fromStore: Source = { kind: 'import', id: 'store' };
 /** What is left may differ by so much: it was worked out at another moment. */
 const toleranceMs = 1_000;
 
-/** What the store says of an entry, on the engine's clocks. */
-export function storedTerms({ not, expiresAt, comment, origin, at }: LiveEntry, clock: Clock): Terms {
+/**
+ * What the store says of an entry.
+ * @param toSteady from the wall clock to the steady one, in ms
+ */
+export function storedTerms({ not, expiresAt, comment, origin, at }: LiveEntry, toSteady: number): Terms {
   const addedAt = Math.round(at / 1_000);
   if (expiresAt === undefined) {
     return { not, expires: Number.POSITIVE_INFINITY, comment, source: origin, addedAt, request: 0 };
   }
-  const expires = expiresAt - clock.wall() + clock.steady();
+  const expires = expiresAt + toSteady;
   const timeoutMs = Math.max(0, Math.round(expiresAt - at / 1_000));
   return { not, expires, timeoutMs, comment, source: origin, addedAt, request: 0 };
 }
@@ -35,7 +38,22 @@ interface Parts {
 /** The store knows already: it isn't told again. */
 const nothingToTell = [] as const;
 
-export async function takeFromStore(table: LiveTable, { store, writer, clock }: Parts): Promise<ChangeCount> {
+/** @param told is told of each table that changed */
+export async function takeAllFromStore(
+  tables: Iterable<LiveTable>,
+  parts: Parts,
+  told: (table: LiveTable, count: ChangeCount) => void,
+): Promise<ChangeCount> {
+  const total = new Tally();
+  for (const table of [...tables]) {
+    const count = await takeFromStore(table, parts);
+    for (const outcome of ['added', 'changed', 'deleted'] as const) total.count[outcome] += count[outcome];
+    if (count.added + count.changed + count.deleted > 0) told(table, count);
+  }
+  return total.count;
+}
+
+async function takeFromStore(table: LiveTable, { store, writer, clock }: Parts): Promise<ChangeCount> {
   const tally = new Tally();
   const wishes = [...wanted(table, store, clock), ...unwanted(table, store, clock)];
   const now = clock.steady();
@@ -57,8 +75,9 @@ interface Wish {
 }
 
 function* wanted(table: LiveTable, store: Parts['store'], clock: Clock): Generator<Wish> {
+  const toSteady = clock.steady() - clock.wall();
   for (const entry of store.entries(table.name)) {
-    const terms = storedTerms(entry, clock);
+    const terms = storedTerms(entry, toSteady);
     if (!isSame(livePart(table.get(entry.prefix)), terms)) yield { prefix: entry.prefix, terms };
   }
 }

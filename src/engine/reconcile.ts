@@ -34,6 +34,14 @@ export async function reconcile(table: LiveTable, options: ReconcileOptions): Pr
         if (set === undefined) continue;
         const found = await kernel.dump(set);
         const now = clock.steady();
+        if (found.length === 0) {
+          // Nothing to compare with, and nothing to be kept at hand: what is next is made while the kernel takes the last.
+          different += await commitAll(
+            committer,
+            mapped(piecesIn(table, family, tier), (piece) => addElement(set, family, tier, piece, now)),
+          );
+          continue;
+        }
         const { wrong, missing } = await compare(
           piecesIn(table, family, tier),
           found,
@@ -55,17 +63,19 @@ export async function reconcile(table: LiveTable, options: ReconcileOptions): Pr
   });
 }
 
-function* mapped(pieces: readonly Piece[], change: (piece: Piece) => ElementChange | undefined) {
+function* mapped(pieces: Iterable<Piece>, change: (piece: Piece) => ElementChange | undefined) {
   for (const piece of pieces) {
     const made = change(piece);
     if (made !== undefined) yield made;
   }
 }
 
-/** In parts that are a transaction each; while one is in the kernel the next one is prepared. */
-async function commitAll(committer: Committer, elements: Iterable<ElementChange>): Promise<void> {
+/** In parts that are a transaction each; while one is in the kernel the next one is prepared. Answers how many there were. */
+async function commitAll(committer: Committer, elements: Iterable<ElementChange>): Promise<number> {
   let before: Promise<void> = Promise.resolve();
+  let count = 0;
   for (const chunk of inChunks(elements)) {
+    count += chunk.length;
     const own = committer.commit([], chunk, { bulk: true });
     // Waited for in its turn.
     own.catch(() => {});
@@ -73,6 +83,7 @@ async function commitAll(committer: Committer, elements: Iterable<ElementChange>
     before = own;
   }
   await before;
+  return count;
 }
 
 /** What the set has and shouldn't, and what it should and hasn't, or with another time. Gives way to others meanwhile. */

@@ -19,8 +19,11 @@ export class Tally {
   }
 }
 
+/** Where entries are put: a change that is told to others, or a table that is filled in memory alone. */
+export type Putting = Pick<TableChange, 'table' | 'put'>;
+
 /** Adds an entry, or gives it new terms. */
-export function addLive(change: TableChange, prefix: Prefix, terms: Terms, now: number): Outcome {
+export function addLive(change: Putting, prefix: Prefix, terms: Terms, now: number): Outcome {
   const current = change.table.get(prefix);
   if (current !== undefined && isPolicy(current)) {
     if (current.not !== terms.not) return 'refused';
@@ -37,7 +40,7 @@ export function addLive(change: TableChange, prefix: Prefix, terms: Terms, now: 
 }
 
 /** Deletes what others than the policy have said of a prefix. */
-export function deleteLive(change: TableChange, prefix: Prefix, now: number): Outcome {
+export function deleteLive(change: Putting, prefix: Prefix, now: number): Outcome {
   const current = change.table.get(prefix);
   if (current === undefined) return 'unchanged';
   if (isPolicy(current)) {
@@ -49,14 +52,14 @@ export function deleteLive(change: TableChange, prefix: Prefix, now: number): Ou
 }
 
 /** Puts an entry of the policy over whatever stands there. */
-export function addPolicy(change: TableChange, prefix: Prefix, terms: Terms): void {
+export function addPolicy(change: Putting, prefix: Prefix, terms: Terms): void {
   const current = change.table.get(prefix);
   const beneath = current !== undefined && isPolicy(current) ? current.beneath : current;
   change.put(prefix, beneath === undefined ? terms : { ...terms, beneath });
 }
 
 /** Takes an entry of the policy away; the live one beneath comes back. */
-export function deletePolicy(change: TableChange, prefix: Prefix, now: number): void {
+export function deletePolicy(change: Putting, prefix: Prefix, now: number): void {
   const current = change.table.get(prefix);
   if (current === undefined || !isPolicy(current)) return;
   const { beneath } = current;

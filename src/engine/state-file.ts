@@ -26,25 +26,26 @@ export interface StateFile {
   write(state: EngineState): Promise<void>;
 }
 
-const fileName = 'engine.json';
+export const stateFileName = 'engine.json';
 const format = 1;
 
 /** Keeps the state in a folder, which is made when it isn't there. */
 export function stateFile(folder: string): StateFile {
-  const path = join(folder, fileName);
+  const path = join(folder, stateFileName);
   return {
     async read() {
-      const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return undefined;
-        throw unusable(path, error);
-      });
+      const text = await textOf(path);
       if (text === undefined) return undefined;
       try {
         return fromJson(JSON.parse(text));
       } catch (error) {
-        await rename(path, `${path}.damaged`);
-        const message = `${path} is damaged and was set aside as ${fileName}.damaged; the kernel is taken as it is`;
-        throw new PosternError('damaged', message, { cause: error });
+        const aside = await rename(path, `${path}.damaged`).then(
+          () => `was set aside as ${stateFileName}.damaged`,
+          (cause: Error) => `can't be set aside: ${cause.message}`,
+        );
+        throw new PosternError('damaged', `${path} is damaged and ${aside}; the kernel is taken as it is`, {
+          cause: error,
+        });
       }
     },
     async write(state) {
@@ -56,6 +57,34 @@ export function stateFile(folder: string): StateFile {
       }
     },
   };
+}
+
+/**
+ * Whether the file in the folder can be used, without touching it: its size, and what is wrong, for people. Undefined
+ * when there is none.
+ * @throws PosternError `system` when it can't be read.
+ */
+export async function checkStateFile(
+  folder: string,
+): Promise<{ readonly bytes: number; readonly trouble?: string } | undefined> {
+  const text = await textOf(join(folder, stateFileName));
+  if (text === undefined) return undefined;
+  const bytes = Buffer.byteLength(text);
+  try {
+    fromJson(JSON.parse(text));
+    return { bytes };
+  } catch (error) {
+    return { bytes, trouble: (error as Error).message };
+  }
+}
+
+async function textOf(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw unusable(path, error);
+  }
 }
 
 /**

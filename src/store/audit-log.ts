@@ -93,6 +93,8 @@ export class AuditLog {
 
   async #run(): Promise<void> {
     while (this.#waiting !== undefined) {
+      // What is done in one moment goes in one write: else the first of many would be answered before the others.
+      await new Promise(setImmediate);
       const batch = this.#waiting;
       this.#waiting = undefined;
       await this.#write(batch.lines);

@@ -29,10 +29,14 @@ export function bucketOf(entry: EntryRegister): number {
   return createHash('sha256').update(prefixKey(entry.prefix)).digest()[0]!;
 }
 
-/** Sums over entries; the caller leaves out what is deleted, flushed or expired at the moment that both sides agreed on. */
-export function tableDigest(entries: Iterable<EntryRegister>, salt: string): TableDigest {
+/**
+ * Sums over the entries of a table that are neither deleted nor expired.
+ * @param expiredBy the moment that both sides agreed on, in ms since the epoch
+ */
+export function tableDigest(entries: Iterable<EntryRegister>, salt: string, expiredBy: number): TableDigest {
   const buckets = new Array<bigint>(bucketCount).fill(0n);
   for (const entry of entries) {
+    if (entry.op === 'delete' || (entry.expiresAt ?? Number.POSITIVE_INFINITY) <= expiredBy) continue;
     const bucket = bucketOf(entry);
     buckets[bucket] = (buckets[bucket]! + entryHash(entry, salt)) % modulus;
   }

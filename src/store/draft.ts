@@ -74,16 +74,15 @@ function checkLength(what: keyof typeof textBounds, bytes: number): number {
   return bytes;
 }
 
-/** The register for a wish; undefined when there is nothing to do: a delete of what isn't there. */
-export function registerFor(draft: Draft, state: State, stamps: HybridClock, node: string): Stamped | undefined {
+/** Undefined when there is nothing to do: a delete of what isn't there. */
+function entryFor(
+  draft: Draft & { kind: 'entry' },
+  state: State,
+  stamps: HybridClock,
+  node: string,
+): EntryRegister | undefined {
   // All properties by name and always the same ones: this is done for every change, and spreading takes ten times as long.
-  const { kind } = draft;
-  if (kind === 'flush') return { kind, table: draft.table, origin: draft.origin, at: stamps.next(), node };
-  if (kind === 'value') {
-    const { space, key, value, expiresAt } = draft;
-    return { kind, space, key, value, expiresAt, at: stamps.next(), node };
-  }
-  const { op, table, prefix, origin } = draft;
+  const { kind, op, table, prefix, origin } = draft;
   if (op === 'add') {
     const { not = false, expiresAt, comment } = draft;
     return { kind, table, prefix, op, not, at: stamps.next(), node, origin, expiresAt, comment };
@@ -100,14 +99,32 @@ export interface Word {
   readonly before: readonly Stamped[];
 }
 
-export function wordsBefore(draft: Draft, state: State): readonly Stamped[] {
-  if (draft.kind === 'flush') return [...(state.table(draft.table)?.registers() ?? [])];
-  const before =
-    draft.kind === 'value' ? state.value(draft.space, draft.key) : state.table(draft.table)?.get(draft.prefix);
-  return before === undefined ? nothing : [before];
+/** Stamps and joins a wish; undefined when there is nothing to do. */
+export function say(draft: Draft, state: State, stamps: HybridClock, node: string): Word | undefined {
+  if (draft.kind === 'entry') {
+    const register = entryFor(draft, state, stamps, node);
+    return register && { register, before: justOne(state.exchange(register)) };
+  }
+  const at = stamps.next();
+  if (draft.kind === 'flush') {
+    const { kind, table, origin } = draft;
+    const register: FlushRegister = { kind, table, origin, at, node };
+    const before = [...(state.table(table)?.registers() ?? [])];
+    state.join(register);
+    return { register, before };
+  }
+  const { kind, space, key, value, expiresAt } = draft;
+  const register: ValueRegister = { kind, space, key, value, expiresAt, at, node };
+  const before = justOne(state.value(space, key));
+  state.join(register);
+  return { register, before };
 }
 
 const nothing: readonly Stamped[] = [];
+
+function justOne(register: Stamped | undefined): readonly Stamped[] {
+  return register === undefined ? nothing : [register];
+}
 
 /**
  * Takes words back, the last one first, as further wishes; what somebody else said since stays as it is.

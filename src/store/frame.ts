@@ -14,7 +14,7 @@
 
 import { ByteReader, ByteWriter } from './byte-writer.js';
 import { crc32 } from './crc32.js';
-import type { Register } from './register.js';
+import type { EntryRegister, Register } from './register.js';
 import { currentFormat, readRegister, writeRegister } from './register-codec.js';
 
 export type FileKind = 'journal' | 'snapshot';
@@ -110,13 +110,13 @@ export function writeFrame(out: ByteWriter, frame: Frame): void {
       break;
     case 'change':
       out.u8(changeKind);
-      for (const register of frame.registers) writeRegister(out, register);
+      writeRegisters(out, frame.registers);
       break;
     case 'part':
       out.u8(partKind);
       out.u64(frame.request);
       out.u32(frame.before.length);
-      for (const register of [...frame.before, ...frame.registers]) writeRegister(out, register);
+      writeRegisters(out, [...frame.before, ...frame.registers]);
       break;
     case 'done':
       out.u8(doneKind);
@@ -170,8 +170,21 @@ function readPayload(from: ByteReader, format: number): Frame {
   return { kind: 'change', registers: readRegisters(from, format) };
 }
 
+function writeRegisters(out: ByteWriter, registers: readonly Register[]): void {
+  let before: EntryRegister | undefined;
+  for (const register of registers) {
+    writeRegister(out, register, before);
+    if (register.kind === 'entry') before = register;
+  }
+}
+
 function readRegisters(from: ByteReader, format: number): Register[] {
   const registers: Register[] = [];
-  while (!from.atEnd) registers.push(readRegister(from, format));
+  let before: EntryRegister | undefined;
+  while (!from.atEnd) {
+    const register = readRegister(from, format, before);
+    registers.push(register);
+    if (register.kind === 'entry') before = register;
+  }
   return registers;
 }

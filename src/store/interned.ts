@@ -1,34 +1,65 @@
-/** Texts that many records share (origins, comments, nodes), each kept once and counted. */
+/** What many records share (origins, comments, nodes), each kept once and counted. */
 
-export class Interned {
-  readonly #ids = new Map<string, number>();
-  readonly #texts: string[] = [''];
-  readonly #uses: number[] = [0];
-  readonly #free: number[] = [];
+import type { Origin } from './register.js';
 
-  /** A number for the text, to be given back with `release`. 0 stands for no text. */
-  use(text: string | undefined): number {
-    if (text === undefined) return 0;
-    const known = this.#ids.get(text);
-    if (known !== undefined) {
-      this.#uses[known]!++;
-      return known;
+export class Interned<T> {
+  #ids = new Map<string, number>();
+  #keys: string[] = [''];
+  #values: (T | undefined)[] = [undefined];
+  #uses: number[] = [0];
+  #free: number[] = [];
+  /** Records that come together mostly share all. */
+  #lastKey: string | undefined;
+  #lastId = 0;
+
+  /** A number for the value, to be given back with `release`. 0 stands for none. */
+  use(key: string, value: T): number {
+    if (key !== this.#lastKey) {
+      this.#lastId = this.#ids.get(key) ?? this.#add(key, value);
+      this.#lastKey = key;
     }
-    const id = this.#free.pop() ?? this.#texts.length;
-    this.#ids.set(text, id);
-    this.#texts[id] = text;
-    this.#uses[id] = 1;
-    return id;
+    this.#uses[this.#lastId]!++;
+    return this.#lastId;
   }
 
-  text(id: number): string | undefined {
-    return id === 0 ? undefined : this.#texts[id];
+  at(id: number): T | undefined {
+    return this.#values[id];
   }
 
   release(id: number): void {
     if (id === 0 || --this.#uses[id]! > 0) return;
-    this.#ids.delete(this.#texts[id]!);
-    this.#texts[id] = '';
+    this.#ids.delete(this.#keys[id]!);
+    this.#keys[id] = '';
+    this.#values[id] = undefined;
     this.#free.push(id);
+    if (id === this.#lastId) this.#lastKey = undefined;
   }
+
+  /** The same, independent from now on. */
+  copy(): Interned<T> {
+    const copy = new Interned<T>();
+    copy.#ids = new Map(this.#ids);
+    copy.#keys = this.#keys.slice();
+    copy.#values = this.#values.slice();
+    copy.#uses = this.#uses.slice();
+    copy.#free = this.#free.slice();
+    return copy;
+  }
+
+  #add(key: string, value: T): number {
+    const id = this.#free.pop() ?? this.#keys.length;
+    this.#ids.set(key, id);
+    this.#keys[id] = key;
+    this.#values[id] = value;
+    this.#uses[id] = 0;
+    return id;
+  }
+}
+
+let last: { readonly origin: Origin; readonly key: string } | undefined;
+
+/** A text that tells an origin from others; the last one is remembered, because records that come together have one. */
+export function originKey(origin: Origin): string {
+  if (last?.origin !== origin) last = { origin, key: `${origin.kind} ${origin.id}` };
+  return last.key;
 }

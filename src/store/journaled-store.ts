@@ -7,7 +7,7 @@ import { PosternError } from '../errors.js';
 import type { Prefix } from '../net/address.js';
 import type { ClockWatch } from './clock-watch.js';
 import { type TableDigest, tableDigest } from './digest.js';
-import { checkDrafts, registerFor, takeBack, type Word, wordsBefore } from './draft.js';
+import { checkDrafts, say, takeBack, type Word } from './draft.js';
 import type { DurableLog } from './durable-log.js';
 import type { Frame } from './frame.js';
 import type { HybridClock } from './hybrid-clock.js';
@@ -171,9 +171,7 @@ export class JournaledStore implements Store, GuardStore {
   }
 
   digest(table: string, salt: string, expiredBy: number): TableDigest {
-    const counts = (entry: EntryRegister) =>
-      entry.op === 'add' && (entry.expiresAt ?? Number.POSITIVE_INFINITY) > expiredBy;
-    return tableDigest([...(this.state.table(table)?.registers() ?? [])].filter(counts), salt);
+    return tableDigest(this.state.table(table)?.registers() ?? [], salt, expiredBy);
   }
 
   value(space: Space, key: string): KeptValue | undefined {
@@ -249,12 +247,9 @@ export class JournaledStore implements Store, GuardStore {
 
   /** Stamps and joins a wish; nothing when there is nothing to do. */
   #say(draft: Draft): Word | undefined {
-    const before = wordsBefore(draft, this.state);
-    const register = registerFor(draft, this.state, this.#parts.stamps, this.node);
-    if (register === undefined) return undefined;
-    this.state.join(register);
-    this.#forgetDelete(register);
-    return { register, before };
+    const word = say(draft, this.state, this.#parts.stamps, this.node);
+    if (word !== undefined) this.#forgetDelete(word.register);
+    return word;
   }
 
   /** At the bound deletes are only in the journal, where they stand behind what they delete. */

@@ -3,7 +3,7 @@
 import { asPosternError } from '../errors.js';
 import { ClockWatch } from './clock-watch.js';
 import type { Disk } from './disk.js';
-import { registerFor, type Stamped, takeBack, type Word } from './draft.js';
+import { type Stamped, say, takeBack, type Word } from './draft.js';
 import { DurableLog } from './durable-log.js';
 import type { Head } from './frame.js';
 import { HybridClock } from './hybrid-clock.js';
@@ -92,10 +92,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 function takeBackUndone(undone: readonly Word[], state: State, stamps: HybridClock, node: string): Stamped[] {
   const said: Stamped[] = [];
   takeBack(undone, state, (draft) => {
-    const register = registerFor(draft, state, stamps, node);
-    if (register === undefined) return;
-    state.join(register);
-    said.push(register);
+    const word = say(draft, state, stamps, node);
+    if (word !== undefined) said.push(word.register);
   });
   return said;
 }

@@ -1,18 +1,17 @@
 /** The registers of one table in memory, packed: about 55 bytes an entry, where objects in a Map would take 300. */
 
 import type { Prefix } from '../net/address.js';
-import type { Interned } from './interned.js';
+import { type Interned, originKey } from './interned.js';
 import { isFlushed, isLater } from './join.js';
-import { inUse, isDelete, isException, isIpv6, none, originShift, Records } from './records.js';
-import type { EntryRegister, FlushRegister, Stamp } from './register.js';
-import { originKinds } from './register-codec.js';
+import { inUse, isDelete, isException, isIpv6, none, Records } from './records.js';
+import type { EntryRegister, FlushRegister, Origin, Stamp } from './register.js';
 import { hashWords } from './word-hash.js';
 
-/** Texts that the tables of a store share: of origins the id, the kind is in the flags. */
+/** What the tables of a store share. */
 export interface Texts {
-  readonly comments: Interned;
-  readonly origins: Interned;
-  readonly nodes: Interned;
+  readonly comments: Interned<string>;
+  readonly origins: Interned<Origin>;
+  readonly nodes: Interned<string>;
 }
 
 /** What decides whether a record stays, without an object for it. */
@@ -52,6 +51,19 @@ export class PackedTable {
   get(prefix: Prefix): EntryRegister | undefined {
     const index = this.#find(prefix);
     return index === none ? undefined : this.#register(index);
+  }
+
+  /** Puts an entry whose stamp is later than all in the table; answers what was there. */
+  exchange(entry: EntryRegister): EntryRegister | undefined {
+    const index = this.#find(entry.prefix);
+    if (index === none) {
+      this.#insert(entry);
+      return undefined;
+    }
+    const before = this.#register(index);
+    this.#releaseTexts(index);
+    this.#fill(index, entry);
+    return before;
   }
 
   /** Joins an entry; true when it is the last word now. */
@@ -137,13 +149,10 @@ export class PackedTable {
       op: flags & isDelete ? 'delete' : 'add',
       not: (flags & isException) !== 0,
       at: this.#records.stamp(index),
-      node: this.texts.nodes.text(this.#records.node(index)) ?? '',
-      origin: {
-        kind: originKinds[flags >>> originShift]!,
-        id: this.texts.origins.text(this.#records.origin(index)) ?? '',
-      },
+      node: this.texts.nodes.at(this.#records.node(index))!,
+      origin: this.texts.origins.at(this.#records.origin(index))!,
       expiresAt: expiresAt === 0 ? undefined : expiresAt,
-      comment: this.texts.comments.text(this.#records.comment(index)),
+      comment: this.texts.comments.at(this.#records.comment(index)),
     };
   }
 
@@ -168,10 +177,10 @@ export class PackedTable {
     return hashWords(this.#key, 0, length) & (this.#heads.length - 1);
   }
 
+  /** Of the prefix in `#key`. */
   #insert(entry: EntryRegister): void {
-    if (this.#size >= this.#heads.length) this.#grow();
+    if (this.#size >= this.#heads.length) this.#grow(entry.prefix);
     const index = this.#records.allocate();
-    writeWords(entry.prefix, this.#key);
     this.#records.writeKey(index, this.#key);
     this.#records.setPrefixLength(index, entry.prefix.length);
     this.#link(index);
@@ -190,16 +199,16 @@ export class PackedTable {
     const { comments, origins, nodes } = this.texts;
     this.#records.setStamp(index, entry.at);
     this.#records.setExpiry(index, entry.expiresAt ?? 0);
-    this.#records.setComment(index, comments.use(entry.comment));
-    this.#records.setOrigin(index, origins.use(entry.origin.id));
-    this.#records.setNode(index, nodes.use(entry.node));
+    const { comment, origin, node } = entry;
+    this.#records.setComment(index, comment === undefined ? 0 : comments.use(comment, comment));
+    this.#records.setOrigin(index, origins.use(originKey(origin), origin));
+    this.#records.setNode(index, nodes.use(node, node));
     this.#records.setFlags(
       index,
       inUse |
         (entry.op === 'delete' ? isDelete : 0) |
         (entry.not ? isException : 0) |
-        (entry.prefix.family === 6 ? isIpv6 : 0) |
-        (originKinds.indexOf(entry.origin.kind) << originShift),
+        (entry.prefix.family === 6 ? isIpv6 : 0),
     );
     if (entry.op === 'delete') this.#deleted++;
   }
@@ -227,13 +236,15 @@ export class PackedTable {
     this.#size--;
   }
 
-  #grow(): void {
+  /** @param wanted is in `#key` afterwards */
+  #grow(wanted: Prefix): void {
     this.#heads = new Uint32Array(this.#heads.length * 2).fill(none);
     for (let index = 0; index < this.extent; index++) {
       if ((this.#records.flags(index) & inUse) === 0) continue;
       this.#records.readKey(index, this.#key);
       this.#link(index);
     }
+    writeWords(wanted, this.#key);
   }
 }
 

@@ -27,8 +27,6 @@ export const inUse = 1;
 export const isDelete = 2;
 export const isException = 4;
 export const isIpv6 = 8;
-/** The upper four bits are the kind of the origin. */
-export const originShift = 4;
 
 class Page {
   readonly #memory = new ArrayBuffer(recordsPerPage * recordBytes);

@@ -1,15 +1,16 @@
 /**
- * Registers as bytes, about 50 for an entry. Numbers are big-endian; `text` is UTF-8 behind a length of one byte.
+ * Registers as bytes, about 20 for an entry among others. Numbers are big-endian; `text` is UTF-8 behind a length of one byte.
  *
  * | Kind  | Fields, in this order                                                                                     |
  * |-------|-----------------------------------------------------------------------------------------------------------|
- * | entry | u8 1, u8 flags, u8 prefix length, address 4 or 16, stamp u64, [expiry u48], node text, table text,        |
- * |       | origin kind u8, origin id text, [comment text]                                                            |
+ * | entry | u8 1, u8 flags, u8 prefix length, address 4 or 16, stamp u64, [expiry u48], [node text, table text,      |
+ * |       | origin kind u8, origin id text], [comment text]                                                           |
  * | flush | u8 2, stamp u64, node text, table text, origin kind u8, origin id text                                    |
  * | value | u8 3, u8 flags, stamp u64, [expiry u48], node text, space text, key text, [u32 length, JSON]              |
  * | mark  | u8 4, expiry u48, 16 bytes, protocol text                                                                 |
  *
- * Flags: 1 delete (value: no value), 2 exception, 4 IPv6, 8 has expiry, 16 has comment.
+ * Flags: 1 delete (value: no value), 2 exception, 4 IPv6, 8 has expiry, 16 has comment, 32 node, table and origin are
+ * those of the entry before it in the frame, 64 the comment is, too (from format 3 on).
  * Stamps are microseconds. In format 1 they were milliseconds in a u48.
  */
 
@@ -27,7 +28,7 @@ import type {
 } from './register.js';
 
 /** The format that is written. Every older one is read. */
-export const currentFormat = 2;
+export const currentFormat = 3;
 
 const entryKind = 1;
 const flushKind = 2;
@@ -39,6 +40,8 @@ const isException = 2;
 const isIpv6 = 4;
 const hasExpiry = 8;
 const hasComment = 16;
+const sameSource = 32;
+const sameComment = 64;
 
 export const markBytes = 16;
 
@@ -55,31 +58,46 @@ export const originKinds: readonly Origin['kind'][] = [
   'policy',
 ];
 
-export function writeRegister(out: ByteWriter, register: Register): void {
-  if (register.kind === 'entry') writeEntry(out, register);
+/** @param before the entry before it in the frame, whose texts aren't written again */
+export function writeRegister(out: ByteWriter, register: Register, before?: EntryRegister): void {
+  if (register.kind === 'entry') writeEntry(out, register, before);
   else if (register.kind === 'flush') writeFlush(out, register);
   else if (register.kind === 'value') writeValue(out, register);
   else writeMark(out, register);
 }
 
-function writeEntry(out: ByteWriter, entry: EntryRegister): void {
+function writeEntry(out: ByteWriter, entry: EntryRegister, before: EntryRegister | undefined): void {
+  const flags = flagsOf(entry, before);
   out.u8(entryKind);
-  out.u8(
-    (entry.op === 'delete' ? isDelete : 0) |
-      (entry.not ? isException : 0) |
-      (entry.prefix.family === 6 ? isIpv6 : 0) |
-      (entry.expiresAt === undefined ? 0 : hasExpiry) |
-      (entry.comment === undefined ? 0 : hasComment),
-  );
+  out.u8(flags);
   out.u8(entry.prefix.length);
   if (entry.prefix.family === 4) out.u32(Number(entry.prefix.value));
   else out.raw(addressBytes(entry.prefix));
   out.u64(entry.at);
   if (entry.expiresAt !== undefined) out.u48(entry.expiresAt);
-  out.shortText(entry.node);
-  out.shortText(entry.table);
-  writeOrigin(out, entry.origin);
-  if (entry.comment !== undefined) out.shortText(entry.comment);
+  if ((flags & sameSource) === 0) {
+    out.shortText(entry.node);
+    out.shortText(entry.table);
+    writeOrigin(out, entry.origin);
+  }
+  if (entry.comment !== undefined && (flags & sameComment) === 0) out.shortText(entry.comment);
+}
+
+function flagsOf(entry: EntryRegister, before: EntryRegister | undefined): number {
+  const { comment } = entry;
+  return (
+    (entry.op === 'delete' ? isDelete : 0) |
+    (entry.not ? isException : 0) |
+    (entry.prefix.family === 6 ? isIpv6 : 0) |
+    (entry.expiresAt === undefined ? 0 : hasExpiry) |
+    (comment === undefined ? 0 : hasComment) |
+    (before !== undefined && hasSameSource(entry, before) ? sameSource : 0) |
+    (comment !== undefined && comment === before?.comment ? sameComment : 0)
+  );
+}
+
+function hasSameSource(a: EntryRegister, b: EntryRegister): boolean {
+  return a.table === b.table && a.node === b.node && a.origin.kind === b.origin.kind && a.origin.id === b.origin.id;
 }
 
 function writeFlush(out: ByteWriter, flush: FlushRegister): void {
@@ -115,11 +133,12 @@ function writeOrigin(out: ByteWriter, origin: Origin): void {
 
 /**
  * Reads one register of the given format.
+ * @param before the entry before it in the frame
  * @throws RangeError when the bytes are none.
  */
-export function readRegister(from: ByteReader, format: number): Register {
+export function readRegister(from: ByteReader, format: number, before?: EntryRegister): Register {
   const kind = from.u8();
-  if (kind === entryKind) return readEntry(from, format);
+  if (kind === entryKind) return readEntry(from, format, before);
   if (kind === flushKind) return readFlush(from, format);
   if (kind === valueKind) return readValue(from, format);
   if (kind === markKind) return readMark(from);
@@ -130,7 +149,7 @@ function readStamp(from: ByteReader, format: number): number {
   return format === 1 ? from.u48() * 1000 : from.u64();
 }
 
-function readEntry(from: ByteReader, format: number): EntryRegister {
+function readEntry(from: ByteReader, format: number, before: EntryRegister | undefined): EntryRegister {
   const flags = from.u8();
   const length = from.u8();
   const prefix: Prefix =
@@ -139,12 +158,16 @@ function readEntry(from: ByteReader, format: number): EntryRegister {
       : { family: 4, value: BigInt(from.u32()), length };
   const at = readStamp(from, format);
   const expiresAt = flags & hasExpiry ? from.u48() : undefined;
-  const node = from.shortText();
-  const table = from.shortText();
-  const origin = readOrigin(from);
-  const comment = flags & hasComment ? from.shortText() : undefined;
+  if (flags & (sameSource | sameComment) && before === undefined) throw new RangeError('no entry is before it');
+  const { node, table, origin } = flags & sameSource ? before! : readSource(from);
+  const comment = flags & sameComment ? before!.comment : flags & hasComment ? from.shortText() : undefined;
   const op = flags & isDelete ? 'delete' : 'add';
   return { kind: 'entry', table, prefix, op, not: (flags & isException) !== 0, at, node, origin, expiresAt, comment };
+}
+
+function readSource(from: ByteReader): Pick<EntryRegister, 'node' | 'table' | 'origin'> {
+  const node = from.shortText();
+  return { node, table: from.shortText(), origin: readOrigin(from) };
 }
 
 function readFlush(from: ByteReader, format: number): FlushRegister {

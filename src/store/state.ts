@@ -4,7 +4,7 @@ import { Interned } from './interned.js';
 import { isLater } from './join.js';
 import { MarkSet } from './mark-set.js';
 import { PackedTable, type Texts } from './packed-table.js';
-import type { MarkRegister, Register, Space, Stamp, ValueRegister } from './register.js';
+import type { EntryRegister, MarkRegister, Register, Space, Stamp, ValueRegister } from './register.js';
 
 /** Deletes and expired entries are kept so much longer: clocks differ, and one that was put forward comes back. */
 export const clockSlackMs = 3_600_000;
@@ -37,6 +37,12 @@ export class State {
     if (known !== undefined && !isLater(register, known)) return false;
     space.set(register.key, register);
     return true;
+  }
+
+  /** Joins a register that nobody's can be later than; answers what was known before about the same thing. */
+  exchange(register: EntryRegister): EntryRegister | undefined {
+    this.#latest = register.at;
+    return this.openTable(register.table).exchange(register);
   }
 
   get tableCount(): number {

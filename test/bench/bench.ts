@@ -19,6 +19,8 @@ export interface Bench {
   /** One word; `npm run bench -- NAME` runs it alone. */
   readonly name: string;
   readonly title: string;
+  /** Takes so long that it doesn't run with all others. */
+  readonly onlyByName?: boolean;
   run(): AsyncIterable<BenchRow> | Iterable<BenchRow>;
 }
 

@@ -40,9 +40,11 @@ suite('postern state', () => {
     assert.equal(status, 0);
     assert.match(out, /^node +\S+$/m);
     assert.match(out, /^quota +1$/m);
-    assert.match(out, /^TABLE +ENTRIES +EXPIRED +DELETED\nbruteforce +2 +0 +1$/m);
+    assert.match(out, /^TABLE +ENTRIES +EXPIRED +DELETED +DIGEST\nbruteforce +2 +0 +1 +[0-9a-f]{32}$/m);
     const { out: json } = await line(['state', 'show', '--json', '--state', state]);
-    assert.deepEqual(JSON.parse(json).tables, [{ table: 'bruteforce', entries: 2, expired: 0, deleted: 1 }]);
+    const [{ digest, ...numbers }] = JSON.parse(json).tables;
+    assert.deepEqual(numbers, { table: 'bruteforce', entries: 2, expired: 0, deleted: 1 });
+    assert.match(digest, /^[0-9a-f]{32}$/);
   });
 
   test('export and import carry it to another machine, which keeps it', async () => {
@@ -54,6 +56,12 @@ suite('postern state', () => {
     assert.deepEqual([imported.status, imported.out, imported.err], [0, '4 records, 4 of them news\n', '']);
     const again = await line(['state', 'import', '-', '--state', to], [out]);
     assert.equal(again.out, '4 records, 0 of them news\n');
+    const digests = [from, to].map(async (state) =>
+      JSON.parse((await line(['state', 'show', '--json', '--state', state])).out).tables.map(
+        ({ table, digest }: { table: string; digest: string }) => [table, digest],
+      ),
+    );
+    assert.deepEqual(await digests[0], await digests[1], 'both hold the same');
     const second = (await line(['state', 'export', '--state', to])).out;
     assert.deepEqual(second.split('\n').slice(1), out.split('\n').slice(1));
   });
@@ -83,6 +91,21 @@ suite('postern state', () => {
     assert.match(bad.out, /damaged: \d+ bytes from \d+ on are damaged/);
     assert.match(bad.err, /1 file in .* can't be read whole; the next start keeps what can be read/);
     assert.deepEqual(readFileSync(path), bytes, 'nothing is changed');
+  });
+
+  test('check reads the applied policy and the audit log, too', async () => {
+    const state = await stateFolder();
+    const log = new AuditLog({ path: join(state, 'audit.jsonl') });
+    await log.change([add('192.0.2.1')]);
+    await log.close();
+    writeFileSync(join(state, 'audit.jsonl'), '{"at":"2026-11-', { flag: 'a' });
+    writeFileSync(join(state, 'engine.json'), '{"format":1,"mani');
+    const { status, out, err } = await line(['state', 'check', '--state', state]);
+    assert.equal(status, 9);
+    assert.match(out, /^audit\.jsonl: \d+ bytes, 2 lines, 1 of them broken off by a crash, good$/m);
+    assert.match(out, /^engine\.json: 17 bytes, damaged: .*JSON/m);
+    assert.match(err, /1 file in/);
+    assert.ok(readdirSync(state).includes('engine.json'), 'nothing is set aside');
   });
 
   test('a folder in which nothing is kept is named, and not made', async () => {

@@ -37,10 +37,31 @@ test('a register survives being written and read', () => {
   );
 });
 
-test('an IPv4 ban takes 50 bytes', () => {
+test('registers in a row survive being written and read, whatever texts they share', () => {
+  fc.assert(
+    fc.property(fc.array(registers, { maxLength: 20 }), fc.array(fc.nat(), { maxLength: 10 }), (given, again) => {
+      const row = given.concat(again.flatMap((n) => (given.length === 0 ? [] : [given[n % given.length]!])));
+      const out = new ByteWriter(8);
+      writeFrame(out, { kind: 'change', registers: row });
+      assert.deepEqual(readFrame(out.view(), currentFormat), { kind: 'change', registers: row });
+    }),
+  );
+});
+
+test('an IPv4 ban takes 50 bytes, and 21 behind another one of the same source', () => {
   const out = new ByteWriter();
   writeRegister(out, ban);
   assert.equal(out.length, 50);
+  writeRegister(out, { ...ban, prefix: parsePrefix('192.0.2.11') }, ban);
+  assert.equal(out.length, 71);
+  writeRegister(out, { ...ban, comment: 'ssh' }, { ...ban, comment: 'ssh' });
+  assert.equal(out.length, 92);
+});
+
+test('an entry that refers to one before it where none is, is refused', () => {
+  const out = new ByteWriter();
+  writeRegister(out, ban, ban);
+  assert.throws(() => readRegister(new ByteReader(out.view()), currentFormat), RangeError);
 });
 
 test('a register that is cut short or begins with nonsense is refused', () => {

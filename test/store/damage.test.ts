@@ -140,7 +140,7 @@ test('files of a newer version are left whole under another name, and the store 
   assert.deepEqual(inForce(store, clock), []);
   assert.match(
     store.status().notices.join(),
-    /was written by a newer version: its format is 99, and this version knows formats up to 2; .*install the newer version/,
+    /was written by a newer version: its format is 99, and this version knows formats up to 3; .*install the newer version/,
   );
   await store.write([add('192.0.2.9')]);
   await store.close();

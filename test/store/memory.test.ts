@@ -172,16 +172,16 @@ test('the digest of a table is the same however its entries came, and differs by
       const digest = (registers: readonly (typeof list)[number][]) => {
         const state = new State();
         for (const register of registers) state.join(register);
-        return tableDigest(state.table('spammer')?.registers() ?? [], 'salt');
+        return tableDigest(state.table('spammer')?.registers() ?? [], 'salt', 0);
       };
       const whole = digest(list);
       assert.deepEqual(digest(list.toReversed()), whole);
       assert.equal(whole.buckets.length, 256);
       const state = new State();
       for (const register of list) state.join(register);
-      const left = [...(state.table('spammer')?.registers() ?? [])];
-      if (left.length > 0) assert.notEqual(tableDigest(left.slice(1), 'salt').sum, whole.sum);
-      if (left.length > 0) assert.notEqual(tableDigest(left, 'pepper').sum, whole.sum);
+      const left = [...(state.table('spammer')?.registers() ?? [])].filter(({ op }) => op === 'add');
+      if (left.length > 0) assert.notEqual(tableDigest(left.slice(1), 'salt', 0).sum, whole.sum);
+      if (left.length > 0) assert.notEqual(tableDigest(left, 'pepper', 0).sum, whole.sum);
     }),
   );
 });

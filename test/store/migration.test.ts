@@ -9,14 +9,18 @@ import { memoryDisk } from '../../src/store/memory-disk.js';
 import { currentFormat } from '../../src/store/register-codec.js';
 import { inForce, open, TestClock } from './fixtures.js';
 
-const fixture = fileURLToPath(new URL('../../../test/store/format-1', import.meta.url));
 const written = Date.UTC(2026, 9, 1, 12);
 
-test('a store of format 1 is read whole, and is in the current format from then on', async () => {
+for (const format of [1, 2]) {
+  test(`a store of format ${format} is read whole, and is in the current format from then on`, () => migrates(format));
+}
+
+async function migrates(format: number): Promise<void> {
+  const fixture = fileURLToPath(new URL(`../../../test/store/format-${format}`, import.meta.url));
   const disk = memoryDisk();
   for (const name of readdirSync(fixture)) {
     const bytes = readFileSync(join(fixture, name));
-    assert.equal(readFileHeader(bytes)?.format, 1, name);
+    assert.equal(readFileHeader(bytes)?.format, format, name);
     disk.put(name, bytes);
   }
   const clock = new TestClock();
@@ -44,4 +48,4 @@ test('a store of format 1 is read whole, and is in the current format from then 
     store = await open(disk.afterCrash(0), clock);
   }
   await store.close();
-});
+}

@@ -23,6 +23,8 @@ const kinds = [
   'quota',
   'policy',
   'drift',
+  'unknown',
+  'clock',
   'trouble',
 ] as const satisfies readonly (keyof EngineEvents)[];
 
@@ -57,8 +59,11 @@ export function eventRoutes(api: Api, { engine }: ApiParts): void {
     {
       schema: {
         tags: ['status'],
-        summary: 'What happens, as server-sent events: table, knock, condition, quota, policy, drift, trouble',
-        description: 'A reader that is too slow gets an event `lost` with the number of events that it missed.',
+        summary:
+          'What happens, as server-sent events: table, knock, condition, quota, policy, drift, unknown, clock, trouble',
+        description:
+          'A reader that is too slow gets an event `lost` with the number of events that it missed. What the kernel held ' +
+          'when the daemon started and nobody knew of (`unknown`) is told to each reader first.',
         response: { 200: eventsResponse },
       },
       handlerTimeout: limits.streamMs,
@@ -71,6 +76,7 @@ export function eventRoutes(api: Api, { engine }: ApiParts): void {
       streams.add(reader.stream, () => reader.stream.end());
       reader.stream.once('close', () => readers.delete(reader));
       reader.push(':\n\n');
+      for (const entries of engine.unknown) reader.push(`event: unknown\ndata: ${JSON.stringify(entries)}\n\n`);
       return reply.type('text/event-stream').header('cache-control', 'no-store').send(reader.stream);
     },
   );

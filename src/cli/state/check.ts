@@ -1,22 +1,24 @@
 import { PosternError } from '../../errors.js';
-import { formatSize } from '../../net/size.js';
+import type { LogReport } from '../../store/check-audit.js';
 import type { FileReport } from '../../store/check-folder.js';
+import type { Disk } from '../../store/disk.js';
 import { command } from '../command.js';
 import { placeOptions } from '../defaults.js';
-import { counted } from '../text.js';
-import { storeDisk } from './folder.js';
+import { counted, sizeText } from '../text.js';
+import { stateFolder, storeDisk } from './folder.js';
 import { progress } from './progress.js';
 
 export const check = command({
-  summary: 'read every record and its check sum; status 9 when something is damaged',
-  about: 'Nothing is changed. The daemon itself sets damaged files aside and goes on with what could be read of them.',
+  summary: 'read every kept file, record by record; status 9 when something is damaged',
+  about: `Nothing is changed, and a daemon may run meanwhile. Journals and snapshots are read with the check sum of each record, the
+applied policy (engine.json) and the audit log line by line. The daemon itself sets damaged files aside and goes on with what could be
+read of them.`,
   options: { json: { type: 'boolean', help: 'print one JSON object a file' }, ...placeOptions },
   async run({ values, io }) {
-    const disk = await storeDisk(values);
-    const { checkFolder } = await import('../../store/check-folder.js');
-    const told = progress(io, (bytes) => `checked ${formatSize(bytes)}`);
+    const folder = stateFolder(values);
+    const told = progress(io, (bytes) => `checked ${sizeText(bytes)}`);
     let [bytes, damaged] = [0, 0];
-    for (const report of checkFolder(disk)) {
+    for await (const report of reports(folder, await storeDisk(values))) {
       bytes += report.bytes;
       told(bytes);
       if (report.troubles.length > 0) damaged++;
@@ -26,15 +28,39 @@ export const check = command({
       const files = counted(damaged, 'file');
       throw new PosternError(
         'damaged',
-        `${files} in ${disk.path} can't be read whole; the next start keeps what can be read and sets them aside`,
+        `${files} in ${folder} can't be read whole; the next start keeps what can be read and sets them aside`,
       );
     }
     return 0;
   },
 });
 
-function textOf({ name, bytes, registers, troubles, unfinished }: FileReport): string {
-  const end = unfinished ? ', the last one unfinished' : '';
-  const what = troubles.length === 0 ? 'good' : `damaged: ${troubles.join('; ')}`;
-  return `${name}: ${formatSize(bytes)}, ${counted(registers, 'record')}${end}, ${what}\n`;
+/** What all kinds of files tell, and how much is in them. */
+type Report = Pick<FileReport, 'name' | 'bytes' | 'troubles'> & Partial<FileReport> & Partial<LogReport>;
+
+async function* reports(folder: string, disk: Disk): AsyncGenerator<Report> {
+  const [{ checkFolder }, { checkStateFile, stateFileName }, { checkAuditLog }] = await Promise.all([
+    import('../../store/check-folder.js'),
+    import('../../engine/state-file.js'),
+    import('../../store/check-audit.js'),
+  ]);
+  yield* checkFolder(disk);
+  const applied = await checkStateFile(folder);
+  if (applied !== undefined) {
+    const troubles = applied.trouble === undefined ? [] : [applied.trouble];
+    yield { name: stateFileName, bytes: applied.bytes, troubles };
+  }
+  yield* checkAuditLog(folder);
+}
+
+function textOf({ name, bytes, registers, unfinished, lines, torn = 0, troubles }: Report): string {
+  const parts = [
+    sizeText(bytes),
+    ...(registers === undefined ? [] : [counted(registers, 'record')]),
+    ...(unfinished ? ['the last one unfinished'] : []),
+    ...(lines === undefined ? [] : [counted(lines, 'line')]),
+    ...(torn === 0 ? [] : [`${torn} of them broken off by a crash`]),
+    troubles.length === 0 ? 'good' : `damaged: ${troubles.join('; ')}`,
+  ];
+  return `${name}: ${parts.join(', ')}\n`;
 }

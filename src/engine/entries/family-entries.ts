@@ -63,13 +63,16 @@ export class FamilyEntries {
     return (length === this.#bits ? this.#hosts.get(value, length) : undefined) ?? this.#prefixes.get(value, length);
   }
 
-  /** Sets the entry of a prefix, or removes it, and notes in `delta` what that means for the kernel. Answers what was there. */
-  put(value: bigint, length: number, terms: Terms | undefined, delta: FamilyDelta): Terms | undefined {
-    if (this.nested) return this.#putNested(value, length, terms, delta.prefixes);
-    if (length !== this.#bits) return this.#putPrefix(value, length, terms, delta.prefixes);
+  /**
+   * Sets the entry of a prefix, or removes it. Answers what was there.
+   * @param delta notes what that means for the kernel; absent: nobody needs to know
+   */
+  put(value: bigint, length: number, terms: Terms | undefined, delta?: FamilyDelta): Terms | undefined {
+    if (this.nested) return this.#putNested(value, length, terms, delta?.prefixes);
+    if (length !== this.#bits) return this.#putPrefix(value, length, terms, delta?.prefixes);
     const isException = terms?.not === true;
-    const host = this.#putHost(value, isException ? undefined : terms, delta.hosts);
-    const exception = this.#putPrefix(value, length, isException ? terms : undefined, delta.prefixes);
+    const host = this.#putHost(value, isException ? undefined : terms, delta?.hosts);
+    const exception = this.#putPrefix(value, length, isException ? terms : undefined, delta?.prefixes);
     return host ?? exception;
   }
 
@@ -137,7 +140,7 @@ export class FamilyEntries {
     return flatten(0n, (1n << BigInt(this.#bits)) - 1n, [], this.#prefixes, this.#bits);
   }
 
-  #putNested(value: bigint, length: number, terms: Terms | undefined, delta: Delta): Terms | undefined {
+  #putNested(value: bigint, length: number, terms: Terms | undefined, delta?: Delta): Terms | undefined {
     const prefixes = this.#prefixes;
     const node = terms === undefined ? prefixes.find(value, length) : prefixes.place(value, length);
     if (node === undefined) return undefined;
@@ -145,7 +148,7 @@ export class FamilyEntries {
     const counts = length === this.#bits ? 1 : 0;
     if (old !== undefined) {
       this.#prefixCalendar.remove(node);
-      delta.remove(this.#nestedPiece({ value, length, of: old }));
+      delta?.remove(this.#nestedPiece({ value, length, of: old }));
       this.#nestedHosts -= counts;
       this.#pieces--;
     }
@@ -155,7 +158,7 @@ export class FamilyEntries {
     }
     prefixes.put(node, terms);
     this.#prefixCalendar.add(node, terms.expires);
-    delta.insert(this.#nestedPiece({ value, length, of: terms }));
+    delta?.insert(this.#nestedPiece({ value, length, of: terms }));
     this.#nestedHosts += counts;
     this.#pieces++;
     return old;
@@ -176,18 +179,18 @@ export class FamilyEntries {
     return value | ((1n << BigInt(this.#bits - length)) - 1n);
   }
 
-  #putHost(value: bigint, terms: Terms | undefined, delta: Delta): Terms | undefined {
+  #putHost(value: bigint, terms: Terms | undefined, delta?: Delta): Terms | undefined {
     const hosts = this.#hosts;
     const node = terms === undefined ? hosts.find(value, this.#bits) : hosts.place(value, this.#bits);
     const old = node === undefined ? undefined : hosts.of(node);
     if (node !== undefined && old !== undefined) {
       this.#hostCalendar.remove(node);
-      delta.remove(hostPiece(value, old));
+      delta?.remove(hostPiece(value, old));
     }
     if (node !== undefined && terms !== undefined) {
       hosts.put(node, terms);
       this.#hostCalendar.add(node, terms.expires);
-      delta.insert(hostPiece(value, terms));
+      delta?.insert(hostPiece(value, terms));
     } else if (old !== undefined) {
       hosts.delete(value, this.#bits);
     }
@@ -195,7 +198,8 @@ export class FamilyEntries {
   }
 
   /** Only the span that the entry decides on changes: its own addresses, and the gap around them. */
-  #putPrefix(value: bigint, length: number, terms: Terms | undefined, delta: Delta): Terms | undefined {
+  #putPrefix(value: bigint, length: number, terms: Terms | undefined, delta?: Delta): Terms | undefined {
+    if (this.#prefixes.size === 0 && terms === undefined) return undefined;
     const covering = this.#prefixes.covering(value, length);
     const own = covering.at(-1)?.length === length ? covering.pop()!.of : undefined;
     if (own === undefined && terms === undefined) return undefined;
@@ -205,7 +209,7 @@ export class FamilyEntries {
     const pieces = (of: Terms | undefined) =>
       flatten(first, last, outer, of === undefined ? inner : [{ value, length, of }, ...inner], this.#bits);
     const [before, after] = [pieces(own), pieces(terms)];
-    delta.replace(before, after);
+    delta?.replace(before, after);
     this.#pieces += after.length - before.length;
 
     if (own !== undefined) this.#prefixCalendar.remove(this.#prefixes.find(value, length)!);

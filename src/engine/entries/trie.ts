@@ -2,7 +2,7 @@
  * Prefixes of one family and what belongs to each, in a path-compressed binary trie. Entries come out in address order,
  * the wider first; a copy is a copy of arrays, so that half a million entries can be read undisturbed.
  *
- * All nodes stand in one array of 32-bit words; a node is the index of its record:
+ * All nodes stand in rows of 32-bit words; a node is the number of its row:
  *
  *     word  0 … n-1   the address, most significant word first (n is 1 for IPv4, 4 for IPv6)
  *     word  n         length
@@ -13,14 +13,13 @@
 
 import { addressBits, type Family } from '../../net/address.js';
 import { type Node, NodeArray, type NodeValues } from './node-values.js';
+import { pageBits, Rows, rowMask } from './rows.js';
 
 export interface TrieEntry<T> {
   readonly value: bigint;
   readonly length: number;
   readonly of: T;
 }
-
-const initialNodes = 16;
 
 /** An address cut into words this way takes a seventh of the time that Number() needs. */
 const low64 = new BigInt64Array(1);
@@ -30,7 +29,7 @@ export class PrefixTrie<T> {
   readonly #words: number;
   readonly #stride: number;
   readonly #bits: number;
-  #store: Int32Array;
+  #rows: Rows<Int32Array<ArrayBuffer>>;
   #values: NodeValues<T>;
   #nodes = 1;
   #free: Node[] = [];
@@ -46,7 +45,7 @@ export class PrefixTrie<T> {
     this.#bits = addressBits(family);
     this.#words = this.#bits / 32;
     this.#stride = this.#words + 3;
-    this.#store = new Int32Array(initialNodes * this.#stride);
+    this.#rows = new Rows<Int32Array<ArrayBuffer>>(Int32Array, this.#stride);
     this.#wanted = new Int32Array(this.#words);
   }
 
@@ -58,7 +57,7 @@ export class PrefixTrie<T> {
   /** The same entries, independent from now on. */
   copy(): PrefixTrie<T> {
     const copy = new PrefixTrie<T>(this.family, this.#values.copy());
-    copy.#store = this.#store.slice();
+    copy.#rows = this.#rows.copy();
     copy.#nodes = this.#nodes;
     copy.#free = this.#free.slice();
     copy.#count = this.#count;
@@ -212,23 +211,28 @@ export class PrefixTrie<T> {
     return value | ((1n << BigInt(this.#bits - length)) - 1n);
   }
 
+  #page(node: Node): Int32Array {
+    return this.#rows.pages[node >>> pageBits]!;
+  }
+
   #length(node: Node): number {
-    return this.#store[node * this.#stride + this.#words]!;
+    return this.#page(node)[(node & rowMask) * this.#stride + this.#words]!;
   }
 
   #below(node: Node, side: number): Node {
-    return this.#store[node * this.#stride + this.#words + 1 + side]!;
+    return this.#page(node)[(node & rowMask) * this.#stride + this.#words + 1 + side]!;
   }
 
   #attach(above: Node, side: number, node: Node): Node {
-    this.#store[above * this.#stride + this.#words + 1 + side] = node;
+    this.#page(above)[(above & rowMask) * this.#stride + this.#words + 1 + side] = node;
     return node;
   }
 
   #value(node: Node): bigint {
-    const at = node * this.#stride;
-    let value = BigInt(this.#store[at]! >>> 0);
-    for (let word = 1; word < this.#words; word++) value = (value << 32n) | BigInt(this.#store[at + word]! >>> 0);
+    const page = this.#page(node);
+    const at = (node & rowMask) * this.#stride;
+    let value = BigInt(page[at]! >>> 0);
+    for (let word = 1; word < this.#words; word++) value = (value << 32n) | BigInt(page[at + word]! >>> 0);
     return value;
   }
 
@@ -251,9 +255,10 @@ export class PrefixTrie<T> {
 
   /** How many leading bits the node's address has in common with the wanted one. */
   #common(node: Node): number {
-    const at = node * this.#stride;
+    const page = this.#page(node);
+    const at = (node & rowMask) * this.#stride;
     for (let word = 0; word < this.#words; word++) {
-      const difference = this.#store[at + word]! ^ this.#wanted[word]!;
+      const difference = page[at + word]! ^ this.#wanted[word]!;
       if (difference !== 0) return word * 32 + Math.clz32(difference);
     }
     return this.#bits;
@@ -262,18 +267,15 @@ export class PrefixTrie<T> {
   /** A node of the wanted address, cut to a length. */
   #create(length: number): Node {
     const node = this.#free.pop() ?? this.#nodes++;
-    const at = node * this.#stride;
-    if (at + this.#stride > this.#store.length) {
-      const grown = new Int32Array(Math.ceil((this.#store.length * 1.5) / this.#stride) * this.#stride);
-      grown.set(this.#store);
-      this.#store = grown;
-    }
+    this.#rows.reserve(node);
+    const page = this.#page(node);
+    const at = (node & rowMask) * this.#stride;
     for (let word = 0; word < this.#words; word++) {
       const keep = Math.min(32, Math.max(0, length - word * 32));
-      this.#store[at + word] = keep === 0 ? 0 : this.#wanted[word]! & (-1 << (32 - keep));
+      page[at + word] = keep === 0 ? 0 : this.#wanted[word]! & (-1 << (32 - keep));
     }
-    this.#store.fill(0, at + this.#words, at + this.#stride);
-    this.#store[at + this.#words] = length;
+    page.fill(0, at + this.#words, at + this.#stride);
+    page[at + this.#words] = length;
     return node;
   }
 
@@ -286,7 +288,7 @@ export class PrefixTrie<T> {
   }
 
   #bit(node: Node, bit: number): number {
-    return (this.#store[node * this.#stride + (bit >>> 5)]! >>> (31 - (bit & 31))) & 1;
+    return (this.#page(node)[(node & rowMask) * this.#stride + (bit >>> 5)]! >>> (31 - (bit & 31))) & 1;
   }
 
   /** Takes out a node that lost its value, and the inner node above it when that has no more use. */

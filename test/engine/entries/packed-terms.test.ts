@@ -8,8 +8,8 @@ import { sameTerms, type Terms } from '../../../src/engine/entries/terms.js';
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 
 const terms: fc.Arbitrary<Terms> = fc.letrec<{ terms: Terms }>((tie) => ({
-  terms: fc
-    .record({
+  terms: fc.record(
+    {
       not: fc.boolean(),
       expires: fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.double({ min: 0, max: 1e12, noNaN: true })),
       timeoutMs: optional(fc.nat()),
@@ -21,10 +21,9 @@ const terms: fc.Arbitrary<Terms> = fc.letrec<{ terms: Terms }>((tie) => ({
       addedAt: fc.nat(),
       request: fc.nat(),
       beneath: fc.option(tie('terms'), { nil: undefined, depthSize: 'small' }),
-    })
-    .map(
-      (all) => Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as unknown as Terms,
-    ),
+    },
+    { noNullPrototype: true },
+  ),
 })).terms;
 
 function assertHolds(values: NodeValues<Terms>, model: ReadonlyMap<number, Terms>): void {

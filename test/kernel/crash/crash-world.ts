@@ -45,6 +45,8 @@ export class CrashWorld {
   readonly rest: RestClient;
   space!: Namespace;
   #daemon: ResultPromise | undefined;
+  /** How the daemon ended that nobody has killed. */
+  #early: string | undefined;
 
   private constructor(
     readonly folder: string,
@@ -84,15 +86,13 @@ export class CrashWorld {
     const args = [program, 'run', '--policy', join(this.folder, 'policy.yaml'), ...places];
     const daemon = execa(process.execPath, args, { reject: false, stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' });
     this.#daemon = daemon;
-    let ended = false;
-    daemon.finally(() => {
-      ended = true;
+    void daemon.then(({ exitCode, signal, stderr }) => {
+      if (this.#daemon === daemon) {
+        this.#early = `the daemon ended by itself, status ${exitCode}, signal ${signal}; it said: ${stderr || 'nothing'}`;
+      }
     });
     const isReady = async () => {
-      if (ended) {
-        const { exitCode, signal, stderr } = await daemon;
-        throw new Error(`the daemon ended at its start, status ${exitCode}, signal ${signal}:\n${stderr}`);
-      }
+      this.checkAlive();
       return this.rest.send('GET', '/readyz').then(
         ({ status }) => status === 200,
         () => false,
@@ -109,10 +109,16 @@ export class CrashWorld {
     return stdout;
   }
 
+  /** @throws Error when the daemon ended and nobody has killed it. */
+  checkAlive(): void {
+    if (this.#early !== undefined) throw new Error(this.#early);
+  }
+
   async kill(): Promise<void> {
-    this.#daemon?.kill('SIGKILL');
-    await this.#daemon;
+    const daemon = this.#daemon;
     this.#daemon = undefined;
+    daemon?.kill('SIGKILL');
+    await daemon;
   }
 
   /** Starts sending datagrams; answers what stops it. */
