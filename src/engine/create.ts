@@ -207,7 +207,7 @@ class KernelEngine implements Engine {
       clock,
       events,
       settled: () => this.#settled(),
-      unsure: (reason) => this.#drift?.note({ reasons: [reason], sets: new Set(), structure: true }),
+      unsure: (reason) => this.#repairs?.doubt(reason),
       ...(options.prove !== undefined && { prove: options.prove }),
     });
     const notice = async () => {

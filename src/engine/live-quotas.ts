@@ -13,10 +13,12 @@ import type { Element, NamedObject } from '../nft/model.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
 import type { Committer } from '../store/committer.js';
-import type { Draft, Store } from '../store/store.js';
+import type { Json } from '../store/register.js';
+import type { Draft } from '../store/store.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { Gate } from './gate.js';
+import { KeptValues, type KeptValuesParts } from './kept-values.js';
 import { Periodic } from './periodic.js';
 import { setNames } from './policy-tables.js';
 import {
@@ -42,7 +44,7 @@ export interface LiveQuotasOptions {
   readonly clock: Clock;
   readonly gate: Gate;
   readonly events: EventEmitter<EngineEvents>;
-  readonly store: Store | undefined;
+  readonly store: KeptValuesParts['store'];
   /** Loads what is in force once more, with limits as `prepared` says them. */
   readonly reload: () => Promise<void>;
   readonly trouble: (error: unknown) => void;
@@ -64,7 +66,8 @@ export class LiveQuotas implements Quotas {
   /** Under the plan that is being loaded. */
   #next = new Map<string, LiveQuota>();
   #parts: ReadonlyMap<string, QuotaParts> = new Map();
-  /** What was written to the store last. */
+  readonly #kept: KeptValues<Json>;
+  /** What was kept last. */
   readonly #saved = new Map<string, string>();
   readonly #saving: Periodic;
   #following: Periodic | undefined;
@@ -72,6 +75,7 @@ export class LiveQuotas implements Quotas {
   constructor(private readonly options: LiveQuotasOptions) {
     const { kernel, clock, gate, trouble } = options;
     this.#inKernel = new QuotasInKernel(kernel);
+    this.#kept = new KeptValues('quota', (kept): kept is Json => keptFromJson(kept) !== undefined, options);
     this.#saving = new Periodic(clock, saveMs, () => gate.pass(() => this.#save()), trouble);
   }
 
@@ -97,7 +101,7 @@ export class LiveQuotas implements Quotas {
     const objects = new Map<string, (object: NamedObject) => NamedObject>();
     for (const [name, duty] of quotaDuties(plan)) {
       const parts = planned.get(name) ?? {};
-      const before = this.#live.get(name)?.kept ?? this.#stored(name);
+      const before = this.#live.get(name)?.kept ?? keptFromJson(this.#kept.get(name)?.value);
       const held = await this.#inKernel.held(this.#parts.get(name) ?? {}, parts, plan.manifest, presence);
       const kept = successor(duty, before, held);
       next.set(name, { name, duty, parts, kept });
@@ -141,8 +145,7 @@ export class LiveQuotas implements Quotas {
 
   /** For the store: what is kept of quotas that left the policy. */
   forget(): Draft[] {
-    const kept = [...(this.options.store?.values('quota') ?? [])].map(([name]) => name);
-    return kept.filter((name) => !this.#live.has(name)).map((key): Draft => ({ kind: 'value', space: 'quota', key }));
+    return this.#kept.forget((name) => !this.#live.has(name));
   }
 
   names(): readonly string[] {
@@ -179,7 +182,7 @@ export class LiveQuotas implements Quotas {
   }
 
   async #change(name: string, to: (value: bigint, kept: Kept) => bigint, source: Source): Promise<QuotaState> {
-    const { gate, committer, events } = this.options;
+    const { gate, events } = this.options;
     const reloads = await gate.pass(async () => {
       const quota = this.#known(name);
       const reading = await this.#inKernel.reading(quota.parts);
@@ -192,8 +195,8 @@ export class LiveQuotas implements Quotas {
       const renews = quota.duty.unit === 'packets' && left !== undefined && value > 0n;
       const limit = renews ? { limit: freshLimit(value, quota.kept.limit) } : {};
       const kept: Kept = { ...quota.kept, value, grown, charged, ...limit };
-      const draft: Draft = { kind: 'value', space: 'quota', key: name, value: keptJson(kept), origin: source };
-      await committer.commit([draft], await this.#inKernel.setChanges(quota, value));
+      const elements = await this.#inKernel.setChanges(quota, value);
+      await this.#kept.set(name, keptJson(kept), { source, elements });
       quota.kept = kept;
       this.#saved.set(name, JSON.stringify(keptJson(kept)));
       if (quota.duty.unit === 'bytes' && left !== undefined) await this.#inKernel.allow(left, value, reading);
@@ -224,24 +227,20 @@ export class LiveQuotas implements Quotas {
   }
 
   async #save(): Promise<void> {
-    const drafts: Draft[] = [];
+    const changed = new Map<string, { readonly value: Json }>();
     for (const quota of this.#live.values()) {
       const kept = keptJson(keptNow(quota.kept, await this.#inKernel.reading(quota.parts)));
       const text = JSON.stringify(kept);
       if (this.#saved.get(quota.name) === text) continue;
       this.#saved.set(quota.name, text);
-      drafts.push({ kind: 'value', space: 'quota', key: quota.name, value: kept });
+      changed.set(quota.name, { value: kept });
     }
-    if (drafts.length > 0) await this.options.committer.commit(drafts, []);
+    if (changed.size > 0) await this.#kept.change(changed);
   }
 
   async #state({ name, duty, parts, kept }: LiveQuota): Promise<QuotaState> {
     const value = heldBy(kept, await this.#inKernel.reading(parts));
     return { name, unit: duty.unit, value: atMost(value), amount: kept.amount };
-  }
-
-  #stored(name: string): Kept | undefined {
-    return keptFromJson(this.options.store?.value('quota', name)?.value);
   }
 
   #known(name: string): LiveQuota {

@@ -57,6 +57,11 @@ export class Repairs {
     this.#ipsets.start();
   }
 
+  /** The kernel may hold something else than it should, and nobody tells. */
+  doubt(reason: string): void {
+    this.#drift.note({ reasons: [reason], sets: new Set(), structure: true });
+  }
+
   async stop(): Promise<void> {
     await this.#ipsets.stop();
     await this.#drift.stop();

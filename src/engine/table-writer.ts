@@ -8,7 +8,7 @@ import type { Draft } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { addElement, type Tier } from './entries/element.js';
 import { families, type LiveTable, piecesIn, tiers } from './entries/live-table.js';
-import { TableChange } from './entries/table-change.js';
+import { TableChange, type ToWall } from './entries/table-change.js';
 import type { Gate } from './gate.js';
 import type { Source } from './tables.js';
 
@@ -206,13 +206,17 @@ export class TableWriter {
   }
 
   #drafts(change: TableChange): Draft[] {
-    return this.options.durable ? change.drafts(this.toWall) : [];
+    return this.options.durable ? change.drafts(this.#wallOf()) : [];
   }
 
-  readonly toWall = (steadyMs: number): number | undefined => {
+  readonly toWall = (steadyMs: number): number | undefined => this.#wallOf()(steadyMs);
+
+  /** Both clocks are read once: a change has thousands of times. */
+  #wallOf(): ToWall {
     const { clock } = this.options;
-    return steadyMs === Number.POSITIVE_INFINITY ? undefined : Math.round(steadyMs - clock.steady() + clock.wall());
-  };
+    const offsetMs = clock.wall() - clock.steady();
+    return (steadyMs) => (steadyMs === Number.POSITIVE_INFINITY ? undefined : Math.round(steadyMs + offsetMs));
+  }
 
   async #chunk<T>(
     { commit }: Request,

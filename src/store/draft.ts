@@ -2,7 +2,6 @@
 
 import { PosternError } from '../errors.js';
 import { maxPayloadBytes } from './frame.js';
-import type { HybridClock } from './hybrid-clock.js';
 import { prefixKey } from './prefix-key.js';
 import type { EntryRegister, FlushRegister, Register, Stamp, ValueRegister } from './register.js';
 import type { State } from './state.js';
@@ -22,8 +21,13 @@ const fixedBytes = 80;
  */
 export function checkDrafts(drafts: readonly Draft[]): void {
   let bytes = 0;
+  let texts = 0;
+  let before: Draft | undefined;
   for (const draft of drafts) {
-    bytes += fixedBytes + (draft.kind === 'value' ? checkValue(draft) : checkTexts(draft));
+    if (draft.kind === 'value') texts = checkValue(draft);
+    else if (before === undefined || !hasSameTexts(draft, before)) texts = checkTexts(draft);
+    before = draft;
+    bytes += fixedBytes + texts;
     if ('expiresAt' in draft) checkTime(draft.expiresAt);
   }
   if (bytes > maxPayloadBytes) {
@@ -38,6 +42,12 @@ function checkTexts(draft: Exclude<Draft, { kind: 'value' }>): number {
     checkText('name of the source', draft.origin.id) +
     (comment === undefined ? 0 : checkText('comment', comment))
   );
+}
+
+/** What comes in one change mostly says the same of several prefixes. */
+function hasSameTexts(a: Draft, b: Draft): boolean {
+  if (a.kind !== 'entry' || b.kind !== 'entry' || a.op !== b.op || a.table !== b.table) return false;
+  return a.origin === b.origin && (a.op === 'delete' || b.op === 'delete' || a.comment === b.comment);
 }
 
 function checkValue(draft: Draft & { kind: 'value' }): number {
@@ -78,19 +88,19 @@ function checkLength(what: keyof typeof textBounds, bytes: number): number {
 function entryFor(
   draft: Draft & { kind: 'entry' },
   state: State,
-  stamps: HybridClock,
+  stamp: () => Stamp,
   node: string,
 ): EntryRegister | undefined {
   // All properties by name and always the same ones: this is done for every change, and spreading takes ten times as long.
   const { kind, op, table, prefix, origin } = draft;
   if (op === 'add') {
     const { not = false, expiresAt, comment } = draft;
-    return { kind, table, prefix, op, not, at: stamps.next(), node, origin, expiresAt, comment };
+    return { kind, table, prefix, op, not, at: stamp(), node, origin, expiresAt, comment };
   }
   const known = state.table(table)?.get(prefix);
   if (known === undefined || known.op === 'delete') return undefined;
   const { not, expiresAt } = known;
-  return { kind, table, prefix, op, not, at: stamps.next(), node, origin, expiresAt, comment: undefined };
+  return { kind, table, prefix, op, not, at: stamp(), node, origin, expiresAt, comment: undefined };
 }
 
 /** A register that was joined, and what was known before about the things it is about. */
@@ -100,12 +110,12 @@ export interface Word {
 }
 
 /** Stamps and joins a wish; undefined when there is nothing to do. */
-export function say(draft: Draft, state: State, stamps: HybridClock, node: string): Word | undefined {
+export function say(draft: Draft, state: State, stamp: () => Stamp, node: string): Word | undefined {
   if (draft.kind === 'entry') {
-    const register = entryFor(draft, state, stamps, node);
+    const register = entryFor(draft, state, stamp, node);
     return register && { register, before: justOne(state.exchange(register)) };
   }
-  const at = stamps.next();
+  const at = stamp();
   if (draft.kind === 'flush') {
     const { kind, table, origin } = draft;
     const register: FlushRegister = { kind, table, origin, at, node };

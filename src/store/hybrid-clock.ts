@@ -12,8 +12,16 @@ export class HybridClock {
 
   /** A stamp later than every one given or witnessed before. */
   next(): Stamp {
-    this.#last = Math.max(this.wallMs() * 1000, this.#last + 1);
-    return this.#last;
+    return this.now()();
+  }
+
+  /** Stamps of one change, as many as are asked for at once: the wall clock is read for all of them together. */
+  now(): () => Stamp {
+    const wallUs = this.wallMs() * 1000;
+    return () => {
+      this.#last = Math.max(wallUs, this.#last + 1);
+      return this.#last;
+    };
   }
 
   /** Notes a stamp that came from elsewhere, so that our next word about the same thing wins. */

@@ -10,8 +10,6 @@ import { type Frame, fileHeader, type Head, writeFrame } from './frame.js';
 
 /** What may wait for the disk. */
 const maxPendingBytes = 32 * 1024 * 1024;
-/** An idle disk begins with so much at once, while the rest of the moment is still being worked out. */
-const eagerBytes = 16 * 1024;
 
 interface Group {
   /** A new file begins with this group. */
@@ -70,7 +68,6 @@ export class Journal {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const group = this.#gathering ?? this.#gather();
     writeFrame(group.out, frame);
-    if (group.out.length >= eagerBytes) this.#start();
     return group.done;
   }
 
@@ -91,16 +88,14 @@ export class Journal {
     const group = { out: new ByteWriter(), done, settle, ...(begins !== undefined && { begins }) };
     this.#gathering = group;
     this.#queue.push(group);
-    if (!this.#running) queueMicrotask(() => this.#start());
+    if (!this.#running) {
+      this.#running = true;
+      queueMicrotask(() => this.#run());
+    }
     return group;
   }
 
-  #start(): void {
-    if (!this.#running) void this.#run();
-  }
-
   async #run(): Promise<void> {
-    this.#running = true;
     while (this.#queue.length > 0) {
       const group = this.#queue[0]!;
       if (this.#gathering === group) this.#gathering = undefined;

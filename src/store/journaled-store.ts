@@ -4,50 +4,20 @@
  */
 
 import { PosternError } from '../errors.js';
-import type { Prefix } from '../net/address.js';
 import type { ClockWatch } from './clock-watch.js';
-import { type TableDigest, tableDigest } from './digest.js';
 import { checkDrafts, say, takeBack, type Word } from './draft.js';
 import type { DurableLog } from './durable-log.js';
 import type { Frame } from './frame.js';
 import type { HybridClock } from './hybrid-clock.js';
-import type { EntryRegister, MarkRegister, Register, Space, ValueRegister } from './register.js';
+import { KeptState } from './kept-state.js';
+import type { MarkRegister, Register } from './register.js';
 import { type GuardStore, openReplayWindow, openSequence } from './replay-window.js';
+import { type Bounds, Room } from './room.js';
 import type { State } from './state.js';
-import type {
-  Draft,
-  KeptValue,
-  LiveEntry,
-  ReplayWindow,
-  Revoke,
-  Sequence,
-  Store,
-  StoreRequest,
-  StoreStatus,
-} from './store.js';
+import type { Draft, ReplayWindow, Revoke, Sequence, Store, StoreRequest, StoreStatus } from './store.js';
 import { Sweeper } from './sweeper.js';
 import type { StoreClock } from './system-clock.js';
 import { shiftOf } from './timeline.js';
-
-export interface Bounds {
-  /** Registers of all tables together, deletes included. */
-  readonly maxEntries: number;
-  readonly maxTables: number;
-  /** Values of all spaces together. */
-  readonly maxValues: number;
-  /** Deletes and expired entries that are kept just in case. */
-  readonly maxDead: number;
-  /** A snapshot ends the journals when they hold so much more than the last one. */
-  readonly journalBytes: number;
-}
-
-export const defaultBounds: Bounds = {
-  maxEntries: 2_000_000,
-  maxTables: 4_096,
-  maxValues: 200_000,
-  maxDead: 200_000,
-  journalBytes: 32 * 1024 * 1024,
-};
 
 /** What `openStore` puts together. */
 export interface Parts {
@@ -71,21 +41,21 @@ const idleReadingEveryMs = 10_000;
 const maxAheadMs = 86_400_000;
 const registersPerFrame = 1_000;
 
-export class JournaledStore implements Store, GuardStore {
+export class JournaledStore extends KeptState implements Store, GuardStore {
   readonly node: string;
-  readonly state: State;
-  readonly clock: StoreClock;
   readonly #parts: Parts;
   readonly #sweeper: Sweeper;
+  readonly #room: Room;
   readonly #timer: NodeJS.Timeout;
   #readingAtMs = 0;
 
   constructor(parts: Parts) {
+    const { node, state, clock, log, bounds } = parts;
+    super(state, clock);
     this.#parts = parts;
-    this.node = parts.node;
-    this.state = parts.state;
-    this.clock = parts.clock;
-    this.#sweeper = new Sweeper(parts.state, parts.bounds.maxDead);
+    this.node = node;
+    this.#sweeper = new Sweeper(state, bounds.maxDead);
+    this.#room = new Room(state, log, this.#sweeper, bounds);
     this.#timer = setInterval(() => this.tick(), tickMs).unref();
   }
 
@@ -149,42 +119,6 @@ export class JournaledStore implements Store, GuardStore {
     return won;
   }
 
-  tables(): string[] {
-    return [...this.state.tables()].filter((table) => table.size > table.deleted).map(({ name }) => name);
-  }
-
-  *entries(table: string): Generator<LiveEntry> {
-    for (const entry of this.state.table(table)?.registers() ?? []) if (this.#isLive(entry)) yield entry;
-  }
-
-  entry(table: string, prefix: Prefix): LiveEntry | undefined {
-    const entry = this.lastWord(table, prefix);
-    return entry !== undefined && this.#isLive(entry) ? entry : undefined;
-  }
-
-  lastWord(table: string, prefix: Prefix): EntryRegister | undefined {
-    return this.state.table(table)?.get(prefix);
-  }
-
-  registers(): Iterable<Register> {
-    return this.state.registers();
-  }
-
-  digest(table: string, salt: string, expiredBy: number): TableDigest {
-    return tableDigest(this.state.table(table)?.registers() ?? [], salt, expiredBy);
-  }
-
-  value(space: Space, key: string): KeptValue | undefined {
-    return this.#keptValue(this.state.value(space, key));
-  }
-
-  *values(space: Space): Generator<readonly [key: string, KeptValue]> {
-    for (const register of this.state.values(space)) {
-      const kept = this.#keptValue(register);
-      if (kept !== undefined) yield [register.key, kept];
-    }
-  }
-
   replayWindow(protocol: string): ReplayWindow {
     return openReplayWindow(this, protocol);
   }
@@ -205,7 +139,7 @@ export class JournaledStore implements Store, GuardStore {
   async persistNumber(name: string, number: bigint): Promise<void> {
     const draft: Draft = { kind: 'value', space: 'sequence', key: name, value: String(number) };
     checkDrafts([draft]);
-    this.#checkRoom([draft]);
+    this.#room.check(1, this.clock.wallMs());
     const word = this.#say(draft);
     this.#requireDurable(await this.#append(word === undefined ? [] : [word.register]));
   }
@@ -236,18 +170,19 @@ export class JournaledStore implements Store, GuardStore {
     const words: Word[] = [];
     if (drafts.length === 0) return words;
     checkDrafts(drafts);
-    this.#checkRoom(drafts);
+    this.#room.check(drafts.length, this.clock.wallMs());
     this.#lookAtClock();
+    const stamp = this.#parts.stamps.now();
     for (const draft of drafts) {
-      const word = this.#say(draft);
+      const word = this.#say(draft, stamp);
       if (word !== undefined) words.push(word);
     }
     return words;
   }
 
   /** Stamps and joins a wish; nothing when there is nothing to do. */
-  #say(draft: Draft): Word | undefined {
-    const word = say(draft, this.state, this.#parts.stamps, this.node);
+  #say(draft: Draft, stamp = this.#parts.stamps.now()): Word | undefined {
+    const word = say(draft, this.state, stamp, this.node);
     if (word !== undefined) this.#forgetDelete(word.register);
     return word;
   }
@@ -300,29 +235,9 @@ export class JournaledStore implements Store, GuardStore {
     );
   }
 
-  /** @throws PosternError `full`, `busy`; nothing was changed. */
-  #checkRoom(drafts: readonly Draft[]): void {
-    this.#parts.log.checkRoom();
-    if (this.#hasRoom(drafts)) return;
-    this.#sweeper.sweepAll(this.clock.wallMs());
-    if (this.#hasRoom(drafts)) return;
-    const { maxEntries, maxValues, maxTables } = this.#parts.bounds;
-    throw new PosternError(
-      'full',
-      `the store holds ${maxEntries} entries, ${maxValues} values or ${maxTables} tables; delete some`,
-    );
-  }
-
-  #hasRoom(drafts: readonly Draft[]): boolean {
-    const { maxEntries, maxValues, maxTables } = this.#parts.bounds;
-    const { entries, tombstones, values } = this.state.counts;
-    const more = drafts.length;
-    return entries + tombstones + more <= maxEntries && values + more <= maxValues && this.state.tableCount < maxTables;
-  }
-
   /** @throws PosternError `invalid`: it would drag our clock along; `full`. */
   #checkForeign(register: Register): void {
-    this.#checkRoom([]);
+    this.#room.check(0, this.clock.wallMs());
     if (register.kind === 'mark') return;
     if (register.at > (this.clock.wallMs() + maxAheadMs) * 1000) {
       throw new PosternError(
@@ -337,20 +252,6 @@ export class JournaledStore implements Store, GuardStore {
     if (register.kind !== 'mark') return this.state.join(register);
     const keepUntil = this.clock.steadyMs() + Math.max(0, register.expiresAt - this.clock.wallMs());
     return this.state.marks(register.protocol).add(register.mark, register.expiresAt, keepUntil);
-  }
-
-  #isLive(entry: EntryRegister): entry is LiveEntry {
-    return entry.op === 'add' && this.#isFresh(entry.expiresAt);
-  }
-
-  #keptValue(register: ValueRegister | undefined): KeptValue | undefined {
-    if (register?.value === undefined || !this.#isFresh(register.expiresAt)) return undefined;
-    const { value, expiresAt } = register;
-    return expiresAt === undefined ? { value } : { value, expiresAt };
-  }
-
-  #isFresh(expiresAt: number | undefined): boolean {
-    return expiresAt === undefined || expiresAt > this.clock.wallMs();
   }
 }
 

@@ -7,8 +7,9 @@ import { type Stamped, say, takeBack, type Word } from './draft.js';
 import { DurableLog } from './durable-log.js';
 import type { Head } from './frame.js';
 import { HybridClock } from './hybrid-clock.js';
-import { type Bounds, defaultBounds, JournaledStore } from './journaled-store.js';
+import { JournaledStore } from './journaled-store.js';
 import { type Loaded, load, storeFiles } from './load.js';
+import { type Bounds, defaultBounds } from './room.js';
 import { asideName } from './set-aside.js';
 import { State } from './state.js';
 import type { Store } from './store.js';
@@ -92,7 +93,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 function takeBackUndone(undone: readonly Word[], state: State, stamps: HybridClock, node: string): Stamped[] {
   const said: Stamped[] = [];
   takeBack(undone, state, (draft) => {
-    const word = say(draft, state, stamps, node);
+    const word = say(draft, state, stamps.now(), node);
     if (word !== undefined) said.push(word.register);
   });
   return said;
