@@ -1,6 +1,5 @@
 /** How commands write things for people. */
 
-import { formatSize } from '../net/size.js';
 import { counted } from '../net/text.js';
 
 export { counted } from '../net/text.js';
@@ -43,8 +42,13 @@ export function jsonLine(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
 }
 
-/** `366 bytes`, `2.5KiB`. */
+const sizeUnits = ['KiB', 'MiB', 'GiB', 'TiB'];
+
+/** As people read it, with one digit behind the point: `366 bytes`, `4.8 MiB`. */
 export function sizeText(bytes: number): string {
-  const text = formatSize(bytes);
-  return /^\d+$/.test(text) ? counted(bytes, 'byte') : text;
+  if (bytes < 1024) return counted(bytes, 'byte');
+  let size = bytes / 1024;
+  let unit = 0;
+  for (; size >= 1024 && unit < sizeUnits.length - 1; unit++) size /= 1024;
+  return `${size.toFixed(1)} ${sizeUnits[unit]}`;
 }

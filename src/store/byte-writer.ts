@@ -32,20 +32,22 @@ export class ByteWriter {
 
   u32(value: number): void {
     const at = this.reserve(4);
-    this.bytes.writeUInt32BE(value, at);
+    put32(this.bytes, at, value);
   }
 
   u48(value: number): void {
     const at = this.reserve(6);
-    this.bytes.writeUInt16BE(Math.floor(value / 0x1_0000_0000), at);
-    this.bytes.writeUInt32BE(value % 0x1_0000_0000, at + 2);
+    const high = Math.floor(value / 0x1_0000_0000);
+    this.bytes[at] = high >>> 8;
+    this.bytes[at + 1] = high;
+    put32(this.bytes, at + 2, value);
   }
 
   /** Up to 2^53. */
   u64(value: number): void {
     const at = this.reserve(8);
-    this.bytes.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at);
-    this.bytes.writeUInt32BE(value % 0x1_0000_0000, at + 4);
+    put32(this.bytes, at, Math.floor(value / 0x1_0000_0000));
+    put32(this.bytes, at + 4, value);
   }
 
   raw(bytes: Uint8Array): void {
@@ -73,6 +75,14 @@ export class ByteWriter {
   view(): Buffer {
     return this.bytes.subarray(0, this.length);
   }
+}
+
+/** The low 32 bits, by byte: `writeUInt32BE` checks each time what is known here. */
+function put32(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
 }
 
 /** Longer texts are quicker in one piece. */

@@ -21,7 +21,7 @@ export class PackedTable {
   /** Every entry with a stamp up to it is gone. */
   flush: FlushRegister | undefined;
   readonly #records = new Records();
-  /** First record of each chain; a power of two of them. */
+  /** First record of each chain; a power of two of them, and twice as many as records: to look at another's costs a cache miss. */
   #heads = new Uint32Array(64).fill(none);
   #size = 0;
   #deleted = 0;
@@ -179,7 +179,7 @@ export class PackedTable {
 
   /** Of the prefix in `#key`. */
   #insert(entry: EntryRegister): void {
-    if (this.#size >= this.#heads.length) this.#grow(entry.prefix);
+    if (this.#size * 2 >= this.#heads.length) this.#grow(entry.prefix);
     const index = this.#records.allocate();
     this.#records.writeKey(index, this.#key);
     this.#records.setPrefixLength(index, entry.prefix.length);
