@@ -13,7 +13,9 @@ import { type Ipsets, openIpsets } from './ipsets.js';
 import type { ElementChange, ElementState, Kernel, SetIndex } from './kernel.js';
 import { type Nf, openNf, type RefusedChange } from './nf.js';
 import { type NetlinkFeatures, probeNetlink } from './probe-netlink.js';
+import { ShortCut } from './short-cut.js';
 import { Silence } from './silence.js';
+import { netfilterExchange } from './socket-exchange.js';
 import { killStates, markConnection } from './states.js';
 import { threadExchange } from './thread-exchange.js';
 
@@ -44,7 +46,15 @@ export interface ElementsOptions {
 /** @throws PosternError `system` without CAP_NET_ADMIN, `not-found` for a namespace that doesn't exist. */
 export async function openElements(options: ElementsOptions = {}): Promise<KernelElements> {
   const features = options.features ?? (await probeNetlink(options.namespace));
-  return elementsOver(threadExchange(options), features);
+  return elementsOver(daemonExchange(options), features);
+}
+
+/**
+ * The exchange of a process whose event loop must stay free.
+ * @throws PosternError `not-found` (no such namespace), `system` (not permitted)
+ */
+export function daemonExchange(options: Pick<ElementsOptions, 'namespace'> = {}): Exchange {
+  return new ShortCut(netfilterExchange(options.namespace), threadExchange(options));
 }
 
 /** The same over an exchange that is open already. */

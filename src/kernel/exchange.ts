@@ -1,7 +1,7 @@
 /**
  * Requests to the kernel over netlink and its answers, wherever they are made: on the calling thread
- * (`netfilterExchange`) or, because big transactions, failed ones and listings block, in a thread of their own
- * (`threadExchange`).
+ * (`netfilterExchange`), because big transactions, failed ones and listings block, in a thread of their own
+ * (`threadExchange`), or each where it is best (`ShortCut`).
  */
 
 import { PosternError } from '../errors.js';

@@ -24,6 +24,7 @@ export class SocketExchange implements Exchange {
     this.#socket = open();
   }
 
+  /** Done when the call returns. */
   async transact(batch: Buffer): Promise<TransactionResult> {
     return transactNow(this.#ready(), batch, this.#buffer);
   }

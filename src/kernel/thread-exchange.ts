@@ -97,6 +97,11 @@ export class ThreadExchange implements Exchange {
     return answer.elements;
   }
 
+  /** Nothing is under way. */
+  get idle(): boolean {
+    return this.#pending.size === 0;
+  }
+
   /** Waits for what is under way, then ends the thread. */
   async close(): Promise<void> {
     this.#closed = true;
