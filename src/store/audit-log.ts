@@ -8,6 +8,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { asPosternError } from '../errors.js';
 import { type AuditEvent, changeLines, eventLine } from './audit-lines.js';
+import type { Outcome } from './committer.js';
 import type { Draft } from './store.js';
 
 export interface AuditOptions {
@@ -59,9 +60,22 @@ export class AuditLog {
     return this.#dropped;
   }
 
-  /** Writes down a change; resolves when that is done or given up. Never rejects. */
-  change(drafts: readonly Draft[], error?: unknown): Promise<void> {
-    return this.#append(changeLines(drafts, this.#now(), error));
+  /**
+   * A change that is being made. What is to be written of it is worked out as soon as there is nothing else to do: mostly
+   * while the kernel makes it. The outcome resolves when it is written down or that was given up.
+   */
+  change(drafts: readonly Draft[]): Outcome {
+    let lines: readonly string[] | undefined;
+    const prepared = setImmediate(() => {
+      lines = changeLines(drafts, this.#now());
+    });
+    return (error) => {
+      if (error !== undefined || lines === undefined) {
+        clearImmediate(prepared);
+        lines = changeLines(drafts, this.#now(), error);
+      }
+      return this.#append(lines);
+    };
   }
 
   /** Writes down something else that was done. Never rejects. */

@@ -36,8 +36,10 @@ export interface CommitRequest {
   done(): Promise<void>;
 }
 
-/** Writes down what was asked for and what became of it; resolves when it is written. Never rejects. */
-export type Audit = (drafts: readonly Draft[], error?: Error) => Promise<void>;
+/** Is told what is asked for, and answers whom to tell what became of it. */
+export type Audit = (drafts: readonly Draft[]) => Outcome;
+/** Absent: it was done. Resolves when it is written down; never rejects. */
+export type Outcome = (error?: Error) => Promise<void>;
 
 export interface CommitterParts {
   readonly store: Pick<Store, 'write' | 'request'>;
@@ -71,19 +73,23 @@ class StoreAndKernel implements Committer {
     options?: CommitOptions,
   ): Promise<void> {
     const { kernel, audit } = this.parts;
+    let outcome: Outcome | undefined;
     try {
       // The store answers in the order of the calls, so that changes reach the kernel in that order.
       const revoke = await store.write(drafts);
       try {
-        await kernel.change(elements, options);
+        const changed = kernel.change(elements, options);
+        outcome = audit?.(drafts);
+        await changed;
       } catch (error) {
         await revoke();
         throw error;
       }
     } catch (error) {
-      await audit?.(drafts, asPosternError(error));
+      outcome ??= audit?.(drafts);
+      await outcome?.(asPosternError(error));
       throw error;
     }
-    await audit?.(drafts);
+    await outcome?.();
   }
 }

@@ -14,6 +14,8 @@ export const horizonMs = 30 * 86_400_000;
 export class State {
   readonly #texts: Texts = { comments: new Interned(), origins: new Interned(), nodes: new Interned() };
   readonly #tables = new Map<string, PackedTable>();
+  /** Records that come together are mostly of one table. */
+  #lastTable: PackedTable | undefined;
   readonly #values = new Map<Space, Map<string, ValueRegister>>();
   readonly #marks = new Map<string, MarkSet>();
   #latest: Stamp = 0;
@@ -58,11 +60,13 @@ export class State {
   }
 
   openTable(name: string): PackedTable {
+    if (this.#lastTable?.name === name) return this.#lastTable;
     let table = this.#tables.get(name);
     if (table === undefined) {
       table = new PackedTable(name, this.#texts);
       this.#tables.set(name, table);
     }
+    this.#lastTable = table;
     return table;
   }
 

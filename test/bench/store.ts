@@ -47,7 +47,7 @@ async function inStore<T>(work: (kept: Kept) => Promise<T>): Promise<T> {
   const store = await openStore({ disk: nodeDisk(join(folder, 'store')), node: 'bench' });
   const log = new AuditLog({ path: join(folder, 'audit.jsonl') });
   try {
-    return await work({ folder, store, audit: (drafts, error) => log.change(drafts, error) });
+    return await work({ folder, store, audit: (drafts) => log.change(drafts) });
   } finally {
     await store.close();
     await log.close();

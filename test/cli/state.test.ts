@@ -96,7 +96,7 @@ suite('postern state', () => {
   test('check reads the applied policy and the audit log, too', async () => {
     const state = await stateFolder();
     const log = new AuditLog({ path: join(state, 'audit.jsonl') });
-    await log.change([add('192.0.2.1')]);
+    await log.change([add('192.0.2.1')])();
     await log.close();
     writeFileSync(join(state, 'audit.jsonl'), '{"at":"2026-11-', { flag: 'a' });
     writeFileSync(join(state, 'engine.json'), '{"format":1,"mani');

@@ -53,9 +53,11 @@ test('the kernel changes with the value, or neither does', async () => {
   const committer = storeAndKernel({
     store,
     kernel,
-    audit: async ([draft], error) => {
-      audited.push(`${draft?.origin?.id} ${error === undefined ? 'done' : 'failed'}`);
-    },
+    audit:
+      ([draft]) =>
+      async (error) => {
+        audited.push(`${draft?.origin?.id} ${error === undefined ? 'done' : 'failed'}`);
+      },
   });
   const values = new KeptValues('knock', isNumber, {
     committer,

@@ -85,7 +85,7 @@ test('nothing that a client sends can end a line, forge one, or move a terminal'
 test('files are rotated by size, and the oldest goes', async (context) => {
   const path = join(folder(context), 'log', 'audit.jsonl');
   const log = new AuditLog({ path, now: () => start, maxBytes: 1_000, maxFiles: 3 });
-  for (let n = 0; n < 60; n++) await log.change([add(`198.51.100.${n}`)]);
+  for (let n = 0; n < 60; n++) await log.change([add(`198.51.100.${n}`)])();
   await log.close();
   assert.deepEqual(readdirSync(join(path, '..')).sort(), ['audit.jsonl', 'audit.jsonl.1', 'audit.jsonl.2']);
   const kept = [`${path}.2`, `${path}.1`, path].flatMap(linesOf).map(({ prefixes }) => prefixes[0]);
@@ -99,11 +99,11 @@ test('files are rotated by size, and the oldest goes', async (context) => {
 test('a log goes on where it was, and a torn line stays alone', async (context) => {
   const path = join(folder(context), 'audit.jsonl');
   let log = new AuditLog({ path, now: () => start });
-  await log.change([flush('first')]);
+  await log.change([flush('first')])();
   await log.close();
   appendFileSync(path, '{"at":"2026-');
   log = new AuditLog({ path, now: () => start });
-  await log.change([flush('second')]);
+  await log.change([flush('second')])();
   await log.close();
   const lines = readFileSync(path, 'utf8').split('\n');
   assert.equal(lines.length, 4);
@@ -115,7 +115,7 @@ test('a log goes on where it was, and a torn line stays alone', async (context) 
 test('lines that come together are written in their order', async (context) => {
   const path = join(folder(context), 'audit.jsonl');
   const log = new AuditLog({ path, now: () => start });
-  await Promise.all(Array.from({ length: 500 }, (_, n) => log.change([flush(`t${n}`)])));
+  await Promise.all(Array.from({ length: 500 }, (_, n) => log.change([flush(`t${n}`)])()));
   assert.deepEqual(
     linesOf(path).map(({ table }) => table),
     Array.from({ length: 500 }, (_, n) => `t${n}`),
@@ -129,15 +129,15 @@ test('what cannot be written is counted, told, and noted where the log goes on',
   const clock = { now: start };
   const log = new AuditLog({ path, now: () => clock.now, notify: (notice) => told.push(notice) });
   mkdirSync(path);
-  await log.change([flush('a')]);
-  await log.change([flush('b')]);
+  await log.change([flush('a')])();
+  await log.change([flush('b')])();
   assert.equal(log.dropped, 2);
   assert.equal(told.length, 1);
   assert.match(told[0]!, /loses lines: EISDIR/);
   rmSync(path, { recursive: true });
   assert.ok(!existsSync(path));
   clock.now += 5_000;
-  await log.change([flush('c')]);
+  await log.change([flush('c')])();
   assert.deepEqual(
     linesOf(path).map(({ op, detail, table }) => [op, detail ?? table]),
     [

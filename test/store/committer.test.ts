@@ -25,7 +25,7 @@ async function world() {
   const committer = storeAndKernel({
     store,
     kernel,
-    audit: async (drafts, error) => {
+    audit: (drafts) => async (error) => {
       lines.push(`${drafts.length} ${error === undefined ? 'done' : (error as PosternError).code}`);
     },
   });

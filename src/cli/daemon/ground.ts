@@ -43,7 +43,7 @@ export async function openGround({ stateFolder, readPolicy, notify, onStop }: Gr
   const engine = createEngine({
     kernel,
     store,
-    audit: (drafts, error) => audit.change(drafts, error),
+    audit: (drafts) => audit.change(drafts),
     stateFolder,
     readPolicy: async () => readPolicy(),
     compile: async (source, previous) => compileText(source, previous),
