@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, suite, test } from 'node:test';
+import type { UnknownEntries } from '../../src/engine/engine.js';
 import { until } from '../kernel/namespace.js';
 import { type ApiBench, apiBench } from './fixture.js';
 
@@ -55,6 +56,22 @@ suite('the stream of events', async () => {
         /id: (\d+)\nevent: drift\ndata: {"what":"found","detail":"one"}\n\nid: \d+\nevent: trouble\ndata: {"error":{"message":"two\\nlines"}}\n\n/,
       );
     }
+    closeAll();
+  });
+
+  test('tells steps of the clock, and to each reader first what the kernel held and nobody knew of', async () => {
+    const found = { table: 'ban', count: 2, examples: ['192.0.2.1', '192.0.2.2'], what: 'adopted' } as const;
+    (bed.engine.unknown as UnknownEntries[]).push(found);
+    const seen = { text: '' };
+    (await follow()).setEncoding('utf8').on('data', (chunk: string) => {
+      seen.text += chunk;
+    });
+    bed.engine.events.emit('clock', { stepMs: -3_600_000 });
+    await until('both are there', () => seen.text.includes('clock'));
+    assert.match(
+      seen.text,
+      /^:\n\nevent: unknown\ndata: {"table":"ban","count":2,.*}\n\nid: \d+\nevent: clock\ndata: {"stepMs":-3600000}\n\n$/,
+    );
     closeAll();
   });
 
