@@ -3,6 +3,9 @@
 import { PosternError } from '../errors.js';
 import type { ReplayWindow, Validity } from '../store/store.js';
 
+/** There is nothing to wait for. */
+const kept = Promise.resolve();
+
 /** Bytes of a mark that are kept; two messages that agree in 128 bits of a digest are the same. */
 const markBytes = 16;
 
@@ -24,7 +27,11 @@ export class MemoryReplayWindow implements ReplayWindow {
     return this.#count;
   }
 
-  async admit(mark: Uint8Array, { until: expiresAt }: Validity): Promise<boolean> {
+  async admit(mark: Uint8Array, valid: Validity): Promise<boolean> {
+    return this.take(mark, valid) !== undefined;
+  }
+
+  take(mark: Uint8Array, { until: expiresAt }: Validity): Promise<void> | undefined {
     let peers = this.#marks.get(expiresAt);
     if (peers === undefined) {
       this.#forgetExpired();
@@ -32,13 +39,13 @@ export class MemoryReplayWindow implements ReplayWindow {
       this.#marks.set(expiresAt, peers);
     }
     const text = Buffer.from(mark.buffer, mark.byteOffset, markBytes).toString('latin1');
-    if (peers.has(text)) return false;
+    if (peers.has(text)) return undefined;
     if (this.#count >= this.bound) {
       throw new PosternError('busy', `the replay window holds ${this.bound} messages; try again in a minute`);
     }
     peers.add(text);
     this.#count++;
-    return true;
+    return kept;
   }
 
   #forgetExpired(): void {

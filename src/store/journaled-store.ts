@@ -48,6 +48,8 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
   readonly #room: Room;
   readonly #timer: NodeJS.Timeout;
   #readingAtMs = 0;
+  /** What the marks that were taken last wait for. */
+  #marksKept: { readonly durable: Promise<boolean>; readonly kept: Promise<void> } | undefined;
 
   constructor(parts: Parts) {
     const { node, state, clock, log, bounds } = parts;
@@ -131,9 +133,20 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
     return this.#parts.watch.lostMarksAt;
   }
 
-  async persistMark(mark: MarkRegister): Promise<void> {
+  requireWritable(): void {
+    this.#requireDurable(this.#parts.log.trouble === undefined);
     this.#parts.log.checkRoom();
-    this.#requireDurable(await this.#append([mark]));
+  }
+
+  /** Not `async`: one promise for all of a group, of which there may be thousands. */
+  persistMark(mark: MarkRegister): Promise<void> {
+    const durable = this.#append([mark]);
+    if (durable === this.#marksKept?.durable) return this.#marksKept.kept;
+    const kept = durable.then((isDurable) => this.#requireDurable(isDurable));
+    // Whoever waits for it hears of it.
+    kept.catch(() => {});
+    this.#marksKept = { durable, kept };
+    return kept;
   }
 
   async persistNumber(name: string, number: bigint): Promise<void> {

@@ -16,27 +16,34 @@ export interface GuardStore {
   readonly clock: StoreClock;
   /** Messages taken before this aren't known; ms since the epoch. */
   readonly lostMarksAt: number | undefined;
-  /** On the disk when it resolves. @throws PosternError `system` when it can't be. */
+  /** @throws PosternError `system` while nothing can be put on the disk, `busy` when too much waits for it. */
+  requireWritable(): void;
+  /** On the disk when it resolves; the same promise for all that go there together. */
   persistMark(mark: MarkRegister): Promise<void>;
   persistNumber(name: string, number: bigint): Promise<void>;
 }
 
 export function openReplayWindow(store: GuardStore, protocol: string): ReplayWindow {
   return {
-    async admit(mark, { from, until }) {
+    take(mark, { from, until }) {
       if (mark.length < markBytes) throw new PosternError('internal', `a mark has at least ${markBytes} bytes`);
-      if (store.lostMarksAt !== undefined && from < store.lostMarksAt) return false;
+      if (store.lostMarksAt !== undefined && from < store.lostMarksAt) return undefined;
       if (store.state.counts.marks >= maxMarks) {
         throw new PosternError(
           'busy',
           `${maxMarks} signed messages are remembered; try again when old ones have expired`,
         );
       }
+      store.requireWritable();
       const short = mark.subarray(0, markBytes);
       const keepUntil = store.clock.steadyMs() + Math.max(0, until - store.clock.wallMs());
-      if (!store.state.marks(protocol).add(short, until, keepUntil)) return false;
-      await store.persistMark({ kind: 'mark', protocol, mark: short, expiresAt: until });
-      return true;
+      if (!store.state.marks(protocol).add(short, until, keepUntil)) return undefined;
+      return store.persistMark({ kind: 'mark', protocol, mark: short, expiresAt: until });
+    },
+    async admit(mark, valid) {
+      const kept = this.take(mark, valid);
+      await kept;
+      return kept !== undefined;
     },
   };
 }

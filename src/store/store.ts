@@ -126,6 +126,11 @@ export interface ReplayWindow {
    * @throws PosternError `busy` at the bound, `system` when it can't be made durable: the message must be refused then.
    */
   admit(mark: Uint8Array, valid: Validity): Promise<boolean>;
+  /**
+   * As `admit`, decided at once: undefined when the message isn't new; else what resolves when that is on disk. What is
+   * written to the same store afterwards is on disk no sooner.
+   */
+  take(mark: Uint8Array, valid: Validity): Promise<void> | undefined;
 }
 
 /** When the protocol's own clock check takes a message, both a function of the message alone; ms since the epoch. */

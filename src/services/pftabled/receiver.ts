@@ -33,7 +33,7 @@ const results: readonly PftabledResult[] = ['added', 'deleted', 'flushed', ...(O
 
 export interface PftabledEffects {
   readonly tables: Pick<Tables, 'add' | 'delete' | 'flush'>;
-  readonly window: ReplayWindow;
+  readonly window: Pick<ReplayWindow, 'take'>;
   readonly log: Pick<Log, 'warn'>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -46,6 +46,8 @@ export interface PftabledEffects {
  * that nobody repeats would leave nothing.
  */
 const runBound = 1_000;
+/** Changes that are on their way to disk and kernel. */
+const runsUnderWay = 4;
 
 interface Waiting {
   readonly request: PftabledRequest;
@@ -66,6 +68,8 @@ export class PftabledReceiver {
   readonly #counts = new Map<PftabledResult, number>(results.map((result) => [result, 0]));
   readonly #limits = new Map<PftabledResult, LineLimit>();
   #waiting: Waiting[] = [];
+  readonly #underWay = new Set<Promise<void>>();
+  #kept: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
 
   constructor(
@@ -100,27 +104,60 @@ export class PftabledReceiver {
   /** Settles when everything that was taken in is done. */
   async settled(): Promise<void> {
     await this.#draining;
+    await this.#followed();
   }
 
   async #drain(): Promise<void> {
+    // What is read in one go goes together.
+    await undefined;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting;
       this.#waiting = [];
-      const admitted = await Promise.all(batch.map((waiting) => this.#admit(waiting)));
-      for (const run of runsOf(batch.filter((_, index) => admitted[index]))) await this.#change(run);
+      const admitted = batch.filter((waiting) => this.#admit(waiting));
+      // The marks aren't waited for: a change goes to the disk behind them, and to the kernel when it is there.
+      for (const run of runsOf(admitted)) await this.#begin(run);
     }
     this.#draining = undefined;
   }
 
-  async #admit({ request, peer }: Waiting): Promise<boolean> {
+  /** Additions overlap, so that they needn't keep the disk's pace; the tables keep their order. Others come alone. */
+  async #begin(run: Run): Promise<void> {
+    const overlaps = run.command === 'add';
+    while (this.#underWay.size >= (overlaps ? runsUnderWay : 1)) await Promise.race(this.#underWay);
+    const change = this.#change(run).finally(() => this.#underWay.delete(change));
+    this.#underWay.add(change);
+    if (!overlaps) await change;
+  }
+
+  async #followed(): Promise<void> {
+    await Promise.all(this.#underWay);
+  }
+
+  #admit({ request, peer }: Waiting): boolean {
     try {
-      const isNew = await this.effects.window.admit(request.mark, request.valid);
-      if (!isNew) this.#refuse('replay', peer);
-      return isNew;
+      const kept = this.effects.window.take(request.mark, request.valid);
+      if (kept === undefined) this.#refuse('replay', peer);
+      else this.#keep(kept);
+      return kept !== undefined;
     } catch (error) {
       this.#fail(error, peer);
       return false;
     }
+  }
+
+  /** One promise for all marks that go to the disk together. */
+  #keep(kept: Promise<void>): void {
+    if (kept === this.#kept) return;
+    this.#kept = kept;
+    kept.catch((error) => this.#warnOfCopies(error));
+  }
+
+  /** The disk failed at this moment: the next requests are refused. */
+  #warnOfCopies(error: unknown): void {
+    const { message } = asPosternError(error);
+    const text = (more: string) =>
+      `pftabled: a request took effect that a restart will not remember, so that a copy of it may pass once more${more}: ${message}`;
+    this.#warn('failed', text, {});
   }
 
   /** One change for all; when the table is full one by one, so that it takes what it still has room for. */

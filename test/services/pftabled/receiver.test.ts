@@ -66,8 +66,7 @@ test('requests change tables in their order, those of a row at once', async () =
   send({ address: 6, mask: 24 });
   await receiver.settled();
   assert.deepEqual(tables.calls, [
-    'add spammer 0.0.0.1 by 198.51.100.7',
-    'add spammer 0.0.0.2 0.0.0.3 by 198.51.100.7',
+    'add spammer 0.0.0.1 0.0.0.2 0.0.0.3 by 198.51.100.7',
     'delete spammer 0.0.0.2 by 198.51.100.7',
     'add jail 0.0.0.4 by 198.51.100.7',
     'add jail 0.0.0.5 by 198.51.100.8',
@@ -109,9 +108,8 @@ test('the replay window is told when the clock check takes a request, to the mil
   const valid: Validity[] = [];
   const { send, receiver, clock, counts } = world({
     window: {
-      admit: async (_mark, when) => {
+      take: async (_mark, when) => {
         valid.push(when);
-        return true;
       },
     },
   });
@@ -159,7 +157,11 @@ test('failures of tables and of the replay window are counted by kind and end no
   await receiver.settled();
   assert.deepEqual(counts(), { table: 1 });
 
-  const failing = (error: Error) => ({ admit: () => Promise.reject(error) });
+  const failing = (error: Error) => ({
+    take: () => {
+      throw error;
+    },
+  });
   const busy = world({ window: failing(new PosternError('busy', 'full of marks')) });
   busy.send({});
   await busy.receiver.settled();
@@ -169,6 +171,50 @@ test('failures of tables and of the replay window are counted by kind and end no
   broken.send({});
   await broken.receiver.settled();
   assert.deepEqual([broken.counts(), broken.tables.calls], [{ failed: 1 }, []]);
+});
+
+test('a request that took effect and could not be remembered on the disk is told of', async () => {
+  const lost = Promise.reject(new PosternError('system', 'no space left'));
+  const { send, receiver, lines, tables, counts } = world({ window: { take: () => lost } });
+  send({});
+  send({ address: 7 });
+  await receiver.settled();
+  assert.deepEqual([tables.present().length, counts()], [2, { added: 2 }]);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0]!, /a copy of it may pass once more: no space left/);
+});
+
+test('additions do not wait for each other, up to a bound; a deletion waits for all before it, and all after it for it', async () => {
+  const waiting: (() => void)[] = [];
+  const calls: string[] = [];
+  const call = (what: string) => async () => {
+    calls.push(what);
+    await new Promise<void>((resolve) => waiting.push(resolve));
+    return { added: 1, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
+  };
+  const { send, receiver, counts } = world({
+    tables: { add: call('add'), delete: call('delete'), flush: call('flush') },
+  });
+  const settle = () => new Promise(setImmediate);
+  const answer = async () => {
+    waiting.shift()?.();
+    await settle();
+  };
+  // Each from another peer, so that each is a change of its own.
+  for (let n = 1; n <= 6; n++) send({ address: n }, `198.51.100.${n}`);
+  send({ command: 2 });
+  send({ address: 9 });
+  await settle();
+  assert.deepEqual(calls, ['add', 'add', 'add', 'add']);
+  for (let n = 0; n < 5; n++) await answer();
+  assert.deepEqual(calls.slice(4), ['add', 'add']);
+  await answer();
+  assert.deepEqual(calls.slice(6), ['delete']);
+  await answer();
+  assert.deepEqual(calls.slice(6), ['delete', 'add']);
+  await answer();
+  await receiver.settled();
+  assert.deepEqual(counts(), { added: 7, deleted: 1 });
 });
 
 test('what the policy says otherwise of is counted apart', async () => {
