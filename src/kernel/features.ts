@@ -289,14 +289,14 @@ export const rulesetFeatures: readonly RulesetFeature[] = [
   {
     id: 'destroy',
     title: 'delete if present, in nft text',
-    lack: 'nothing: Postern reads what is there and deletes exactly that',
+    lack: 'no loss: Postern reads what is there and deletes exactly that',
     since: 'Linux 6.3, nft 1.0.7',
     text: ['destroy table inet postern_probe'],
   },
   {
     id: 'last',
     title: 'time of the last packet',
-    lack: 'nothing: the daemon keeps it',
+    lack: 'no loss: the daemon keeps it',
     since: 'Linux 5.14, nft 1.0.8',
     text: rules('last'),
   },

@@ -5,8 +5,10 @@ import { release } from 'node:os';
 import { asPosternError, PosternError } from '../errors.js';
 import type { Line } from '../nft/render.js';
 import { type FeatureId, type RulesetFeature, rulesetFeatures } from './features.js';
+import { IpsetCommands } from './ipset-commands.js';
 import type { Nft } from './nft.js';
 import { type NetlinkFeatures, probeNetlink } from './probe-netlink.js';
+import { netfilterExchange } from './socket-exchange.js';
 
 export interface Finding {
   readonly id: string;
@@ -44,9 +46,10 @@ export interface ProbeOptions {
 export async function probe(options: ProbeOptions): Promise<Probe> {
   const { nft, namespace } = options;
   const nftVersion = await nft.version();
-  const [rulesets, netlink, sysrq] = await Promise.all([
+  const [rulesets, netlink, ipsets, sysrq] = await Promise.all([
     probeRulesets(nft),
     options.netlink ?? probeNetlink(namespace),
+    ipsetFinding(namespace),
     sysrqFinding(),
   ]);
   return {
@@ -54,7 +57,7 @@ export async function probe(options: ProbeOptions): Promise<Probe> {
     nftVersion,
     netlink,
     features: new Set(rulesetFeatures.filter((_, index) => rulesets[index]?.present).map(({ id }) => id)),
-    findings: [...rulesets, ...netlinkFindings(netlink), sysrq],
+    findings: [...rulesets, ...netlinkFindings(netlink), ipsets, sysrq],
   };
 }
 
@@ -132,6 +135,22 @@ function netlinkFindings(netlink: NetlinkFeatures): Finding[] {
     present: netlink[id],
     ...(netlink[id] ? {} : { lack }),
   }));
+}
+
+/** @throws PosternError as `probe`. */
+async function ipsetFinding(namespace: string | undefined): Promise<Finding> {
+  const found = { id: 'ipset', title: 'ipsets, for rules of iptables', since: 'CONFIG_IP_SET' };
+  const exchange = netfilterExchange(namespace);
+  try {
+    await new IpsetCommands(exchange).header('postern-probe');
+    return { ...found, present: true };
+  } catch (error) {
+    const { code, message } = asPosternError(error);
+    if (code !== 'unsupported') throw error;
+    return { ...found, present: false, lack: 'tables with backend: ipset do not load', reason: message };
+  } finally {
+    await exchange.close();
+  }
 }
 
 async function sysrqFinding(): Promise<Finding> {
