@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { exchange, type HttpRequest } from '../../src/cli/http.js';
 import { DaemonBed, type RunningDaemon } from '../kernel/daemon-bed.js';
-import type { Scope } from '../kernel/namespace.js';
+import type { Namespace, Scope } from '../kernel/namespace.js';
 import { banKey } from './ban-sender.js';
 
 const port = 56_789;
@@ -17,22 +17,27 @@ export class BanDaemon {
     private readonly daemon: RunningDaemon,
   ) {}
 
-  /** Starts it with these tables, each on a line of its own; all of them take signed bans, and rules drop what is in one. */
+  /** Starts it with these tables, each on a line of its own; all of them take signed bans, and rules drop what comes from one or goes to it. */
   static async start(scope: Scope, tables: Readonly<Record<string, string>>): Promise<BanDaemon> {
     const names = Object.keys(tables);
+    const all = names.map((name) => `<${name}>`).join(', ');
     const policy = `version: 1
 tables:
 ${names.map((name) => `  ${name}: ${tables[name]}\n`).join('')}
-chains: { input: { policy: accept, rules: [ { from: [${names.map((name) => `<${name}>`).join(', ')}], do: drop } ] } }
+chains:
+  input: { policy: accept, rules: [ { from: [${all}], do: drop } ] }
+  output: { policy: accept, rules: [ { to: [${all}], do: drop } ] }
 pftabled: { listen: 127.0.0.1:${port}, key: { file: bans.key }, tables: [${names.join(', ')}] }
 `;
     const bed = await DaemonBed.open(scope, policy);
     writeFileSync(join(bed.folder, 'bans.key'), banKey, { mode: 0o600 });
-    return new BanDaemon(bed, await bed.start('--socket', bed.socket));
+    const daemon = await bed.start('--socket', bed.socket);
+    scope.after(async () => void (await daemon.stop()));
+    return new BanDaemon(bed, daemon);
   }
 
-  get namespace(): string {
-    return this.bed.space.name;
+  get space(): Namespace {
+    return this.bed.space;
   }
 
   /** @throws Error unless it answers 200 */

@@ -35,8 +35,8 @@ async function* rows(): AsyncIterable<BenchRow> {
   });
 }
 
-async function latency({ port, namespace }: BanDaemon): Promise<BenchRow> {
-  const sender = await sendBans({ port, namespace, tables: ['spammer'], pauseMs: 5, warmup: 50 });
+async function latency({ port, space }: BanDaemon): Promise<BenchRow> {
+  const sender = await sendBans({ port, namespace: space.name, tables: ['spammer'], pauseMs: 5, warmup: 50 });
   await sender.timed(SINGLES);
   const times = await sender.stop();
   const [p50, p99] = [quantile(times, 0.5), quantile(times, 0.99)];
@@ -50,7 +50,7 @@ async function latency({ port, namespace }: BanDaemon): Promise<BenchRow> {
 
 async function rate(daemon: BanDaemon): Promise<BenchRow[]> {
   const before = await daemon.datagrams();
-  const child = fork(self, [String(daemon.port)], inNamespace(daemon.namespace));
+  const child = fork(self, [String(daemon.port)], inNamespace(daemon.space.name));
   const finished = once(child, 'message') as Promise<[[number, number]]>;
   const memory: number[] = [];
   let sending = true;
@@ -72,7 +72,7 @@ async function rate(daemon: BanDaemon): Promise<BenchRow[]> {
   const marks = (sent * 0.75 * MARK_BYTES) / (1 << 20);
   return [
     {
-      work: `${sent.toLocaleString('en')} signed datagrams in ${seconds.toFixed(0)} s, applied (lost ${sent - applied})`,
+      work: `${sent.toLocaleString('en')} signed datagrams in ${seconds.toFixed(0)} s, applied (${lossText(before, after, sent)})`,
       ours: `${perSecond.toLocaleString('en')}/s`,
       must: '≥ 40,000/s, none lost',
       met: perSecond >= WANTED_PER_S * 0.97 && applied === sent,
@@ -85,6 +85,14 @@ async function rate(daemon: BanDaemon): Promise<BenchRow[]> {
       met: grown <= marks + GROWTH_MOST_MIB,
     },
   ];
+}
+
+/** `lost 12: 10 busy, 2 lost`. */
+function lossText(before: ReadonlyMap<string, number>, after: ReadonlyMap<string, number>, sent: number): string {
+  const grown = [...after].map(([result, count]) => [result, count - (before.get(result) ?? 0)] as const);
+  const others = grown.filter(([result, count]) => result !== 'added' && count > 0);
+  const applied = grown.find(([result]) => result === 'added')?.[1] ?? 0;
+  return [`lost ${sent - applied}`, ...others.map(([result, count]) => `${count} ${result}`)].join(', ');
 }
 
 function total(counts: ReadonlyMap<string, number>): number {
