@@ -22,7 +22,7 @@ export interface Disk {
   read(name: string): ReadFile;
   /**
    * A new file.
-   * @param synced every append is on the disk when it resolves
+   * @param synced every append is on the disk when it resolves; zeros stand behind what was appended until it is closed
    */
   create(name: string, synced: boolean): Promise<AppendFile>;
   rename(from: string, to: string): void;
@@ -58,10 +58,10 @@ export function nodeDisk(path: string): Disk {
     },
     read: (name) => readFile(join(path, name)),
     async create(name, synced) {
-      const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_DSYNC } = constants;
+      const { O_WRONLY, O_CREAT, O_EXCL, O_DSYNC } = constants;
       mkdirSync(path, { recursive: true, mode: 0o700 });
-      const flags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | (synced ? O_DSYNC : 0);
-      return appendFile(await open(join(path, name), flags, 0o600));
+      const handle = await open(join(path, name), O_WRONLY | O_CREAT | O_EXCL | (synced ? O_DSYNC : 0), 0o600);
+      return appendFile(handle, synced ? roomBytes : 0);
     },
     rename: (from, to) => renameSync(join(path, from), join(path, to)),
     remove: (name) => rmSync(join(path, name), { force: true }),
@@ -95,15 +95,42 @@ function readFile(path: string): ReadFile {
   };
 }
 
-function appendFile(handle: FileHandle): AppendFile {
+/**
+ * Synced files are lengthened by so much at a time: what is written into room that is there changes nothing but data.
+ * Else each sync has to write the file's new length, too: 0.57 ms instead of 0.3 on a quiet disk (ext4), 4 on a busy one.
+ */
+const roomBytes = 256 * 1024;
+
+/** @param room to have behind what was appended; 0: none */
+function appendFile(handle: FileHandle, room: number): AppendFile {
+  let length = 0;
+  let end = 0;
+  const write = async (bytes: Buffer) => {
+    for (let written = 0; written < bytes.length; ) {
+      written += (await handle.write(bytes, written, bytes.length - written, length + written)).bytesWritten;
+    }
+  };
+  const writeWithRoom = async (bytes: Buffer) => {
+    const wanted = Math.ceil((length + bytes.length) / room) * room;
+    const longer = Buffer.alloc(wanted - length);
+    bytes.copy(longer);
+    await write(longer);
+    end = wanted;
+  };
   return {
     async append(bytes) {
-      let written = 0;
-      while (written < bytes.length) {
-        written += (await handle.write(bytes, written, bytes.length - written)).bytesWritten;
-      }
+      if (room === 0 || length + bytes.length <= end) await write(bytes);
+      // A disk that hasn't so much room may have enough for this.
+      else await writeWithRoom(bytes).catch(() => write(bytes));
+      length += bytes.length;
     },
     sync: () => handle.datasync(),
-    close: () => handle.close(),
+    async close() {
+      try {
+        if (end > length) await handle.truncate(length);
+      } finally {
+        await handle.close();
+      }
+    },
   };
 }

@@ -37,6 +37,7 @@ export class FileScan {
     let damagedFrom = this.header === undefined ? 0 : undefined;
     while (offset < this.file.size) {
       const frame = this.#frameAt(offset, format);
+      if (frame === undefined && damagedFrom === undefined && this.#isEmptyFrom(offset)) return;
       if (frame === undefined) {
         damagedFrom ??= offset;
         offset = this.#nextMagic(offset + 1);
@@ -63,6 +64,14 @@ export class FileScan {
     if (length === undefined || offset + length > this.file.size) return undefined;
     const frame = readFrame(this.#bytes(offset, length), format);
     return frame === undefined ? undefined : { frame, length };
+  }
+
+  /** Room that nobody has written to yet: zeros up to the end. */
+  #isEmptyFrom(from: number): boolean {
+    for (let offset = from; offset < this.file.size; offset += windowBytes) {
+      if (this.#bytes(offset, windowBytes).some((byte) => byte !== 0)) return false;
+    }
+    return true;
   }
 
   /** Where the next frame may begin. */
