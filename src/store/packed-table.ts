@@ -1,4 +1,4 @@
-/** The registers of one table in memory, packed: about 55 bytes an entry, where objects in a Map would take 300. */
+/** The registers of one table in memory, packed: about 60 bytes an entry, where objects in a Map would take 300. */
 
 import type { Prefix } from '../net/address.js';
 import { type Interned, originKey } from './interned.js';

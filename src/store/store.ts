@@ -10,7 +10,7 @@
  * | durable changes a second, 256 under way            | 117,000     | 73,000                                          |
  * | durable changes a second, one after the other      | 1,120       | 1,030                                           |
  * | 100,000 entries from disk into memory              | 280 ms      | 484 ms                                          |
- * | disk for an entry                                  | 41 bytes    | 67 bytes                                        |
+ * | disk for an entry                                  | 25 bytes    | 67 bytes                                        |
  * | 64 bytes overwritten somewhere, then read, written | told, set   | process killed (SIGSEGV, SIGABRT) 15 times of   |
  * |                                                    | aside; all  | 60, error and nothing more read or written 43   |
  * |                                                    | other       | times, unnoticed twice: pages have no check     |
