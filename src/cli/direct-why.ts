@@ -2,7 +2,7 @@
 
 import { type EngineState, stateFile } from '../engine/state-file.js';
 import { PosternError } from '../errors.js';
-import { openScratch } from '../kernel/scratch.js';
+import { openScratch } from '../kernel/open-scratch.js';
 import type { Address } from '../net/address.js';
 import type { AddressAnswer } from '../oracle/address.js';
 import type { Answer } from '../oracle/answer.js';

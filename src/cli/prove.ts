@@ -7,7 +7,7 @@ import { readForeignTables } from '../kernel/foreign-tables.js';
 import { type LiveHost, readLiveFlows, readLiveHost } from '../kernel/live-host.js';
 import { openLiveSets } from '../kernel/live-sets.js';
 import { readLiveSockets } from '../kernel/live-sockets.js';
-import { openScratch } from '../kernel/scratch.js';
+import { openScratch } from '../kernel/open-scratch.js';
 import { loadableTables } from '../oracle/foreign.js';
 import { copiedContents, type Loaded, withLiveQuotas } from '../oracle/live-sets.js';
 import { livingFlows } from '../oracle/living.js';

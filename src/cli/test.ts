@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { PosternError } from '../errors.js';
-import { openScratch } from '../kernel/scratch.js';
+import { openScratch } from '../kernel/open-scratch.js';
 import type { TestFile } from '../oracle/policytest/model.js';
 import { readTests } from '../oracle/policytest/read.js';
 import { type FileResult, jsonReport, tapText, totalsOf } from '../oracle/policytest/report.js';

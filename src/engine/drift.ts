@@ -1,7 +1,6 @@
 /** Notices that somebody else changed what is ours, and has it put right. */
 
-import type { Drift, DriftWatcher } from '../kernel/drift.js';
-import type { Kernel, SetIndex } from '../kernel/kernel.js';
+import type { Drift, DriftWatcher, Kernel, SetIndex } from '../kernel/kernel.js';
 import type { Clock } from './clock.js';
 
 /** What was found to be different, over several transactions. */

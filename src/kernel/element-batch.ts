@@ -5,14 +5,8 @@ import { PosternError } from '../errors.js';
 import { FLAG, MessageWriter } from '../wire/netlink.js';
 import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
-import {
-  type ElementSource,
-  MAX_COMMENT_BYTES,
-  type SetAddress,
-  type WireElement,
-  writeElements,
-  writeSetRequest,
-} from '../wire/nftables-elements.js';
+import { type ElementSource, writeElements, writeSetRequest } from '../wire/nftables-element-writer.js';
+import { MAX_COMMENT_BYTES, type SetAddress, type WireElement } from '../wire/nftables-elements.js';
 import type { ElementChange, ElementKey, SetIndex } from './kernel.js';
 
 /** What this kernel can do with elements; found out by the probe. */

@@ -1,8 +1,8 @@
 /** Columns of listed elements into what the engine works with. */
 
 import { setImmediate } from 'node:timers/promises';
-import { MARK, type PackedElements, unpackCounter } from '../wire/nftables-element-table.js';
 import type { WireElement } from '../wire/nftables-elements.js';
+import { MARK, type PackedElements, unpackCounter } from '../wire/nftables-packed-elements.js';
 import type { ElementState } from './kernel.js';
 
 /** Elements made into objects before the event loop gets its turn: about a millisecond. */

@@ -14,8 +14,9 @@ import {
   readMessages,
 } from '../wire/netlink.js';
 import { NFT } from '../wire/nftables.js';
-import { ElementTable, type PackedElements } from '../wire/nftables-element-table.js';
+import { ElementTable } from '../wire/nftables-element-table.js';
 import { readGeneration } from '../wire/nftables-generation.js';
+import type { PackedElements } from '../wire/nftables-packed-elements.js';
 import { type DumpBounds, KernelRefusal, type ListOptions, type TransactionResult } from './exchange.js';
 import { type CallError, ERRNO } from './layouts.js';
 import { type NlSocket, openNlSocket } from './nl-socket.js';

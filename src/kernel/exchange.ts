@@ -6,7 +6,7 @@
 
 import { PosternError } from '../errors.js';
 import type { Acknowledgement, NetlinkMessage } from '../wire/netlink.js';
-import type { PackedElements } from '../wire/nftables-element-table.js';
+import type { PackedElements } from '../wire/nftables-packed-elements.js';
 import { errnoName } from './layouts.js';
 
 /** What became of a transaction. */

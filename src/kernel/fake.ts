@@ -13,7 +13,6 @@ import type { Contents } from '../nft/transaction.js';
 import type { FlowMark } from '../wire/conntrack-flows.js';
 import { NFPROTO } from '../wire/nfnetlink.js';
 import { type CommitCallOptions, groupCommit } from './commit.js';
-import type { Drift, DriftWatcher } from './drift.js';
 import { elementBatch, setTarget } from './element-batch.js';
 import { FakeIpset } from './fake-ipset.js';
 import { FakeSet, type Undo } from './fake-set.js';
@@ -22,6 +21,8 @@ import { assertIpsetChange } from './ipset-target.js';
 import type {
   Addition,
   BulkContents,
+  Drift,
+  DriftWatcher,
   ElementChange,
   ElementKey,
   ElementState,

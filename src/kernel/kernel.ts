@@ -10,7 +10,6 @@ import type { Address } from '../net/address.js';
 import type { Presence } from '../nft/presence.js';
 import type { Contents } from '../nft/transaction.js';
 import type { FlowMark } from '../wire/conntrack-flows.js';
-import type { DriftWatcher } from './drift.js';
 
 /** Index of a set in the manifest; ipsets follow the sets of nf_tables. */
 export type SetIndex = number;
@@ -67,6 +66,22 @@ export interface ObjectState {
 
 /** Nobody knows whether the transaction came to pass: the program that made it was stopped, or crashed. */
 export class InterruptedLoad extends PosternError {}
+
+/** One transaction of another process that touched our tables. */
+export interface Drift {
+  /** Tables, chains, rules, set definitions or objects were added or deleted. */
+  readonly structure: boolean;
+  /** Sets whose elements were added or deleted by hand, in the order of their indexes. */
+  readonly sets: readonly SetIndex[];
+  /** Who it was, for people: `nft (process 4711)`. */
+  readonly by: string;
+}
+
+export interface DriftWatcher {
+  changed(drift: Drift): void;
+  /** What happened was missed: anything may have changed. */
+  resync(reason: string): void;
+}
 
 export interface Kernel {
   /** Dry run in the kernel (`nft -c`): throws what `load` would throw, changes nothing. */

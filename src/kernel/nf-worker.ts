@@ -5,7 +5,7 @@
 
 import { receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { asPosternError, PosternError } from '../errors.js';
-import type { PackedElements } from '../wire/nftables-element-table.js';
+import type { PackedElements } from '../wire/nftables-packed-elements.js';
 import { KernelRefusal } from './exchange.js';
 import { dumpNow, listNow, openNetfilterSocket, RECEIVE_BYTES, requestNow, transactNow } from './exchange-now.js';
 import { fixedBuffer } from './layouts.js';

@@ -9,8 +9,8 @@ import { PosternError } from '../errors.js';
 import { type Acknowledgement, FLAG, MessageWriter, type NetlinkMessage } from '../wire/netlink.js';
 import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
-import type { PackedElements } from '../wire/nftables-element-table.js';
-import { readElements, type WireElement, writeElements, writeSetRequest } from '../wire/nftables-elements.js';
+import { writeElements, writeSetRequest } from '../wire/nftables-element-writer.js';
+import { readElements, type WireElement } from '../wire/nftables-elements.js';
 import { type Generation, readGeneration, writeGenerationRequest } from '../wire/nftables-generation.js';
 import {
   OBJECT_TYPE,
@@ -20,6 +20,7 @@ import {
   writeObjectRequest,
   writeQuotaObject,
 } from '../wire/nftables-objects.js';
+import type { PackedElements } from '../wire/nftables-packed-elements.js';
 import { readSetHeader, writeSetHeaderRequest } from '../wire/nftables-sets.js';
 import {
   assertChange,

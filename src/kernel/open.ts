@@ -11,11 +11,12 @@ import { type Contents, loadScript } from '../nft/transaction.js';
 import type { FlowMark } from '../wire/conntrack-flows.js';
 import { carriedElements, successions } from './carry.js';
 import type { CommitCallOptions } from './commit.js';
-import { type DriftWatcher, driftOf } from './drift.js';
+import { driftOf } from './drift.js';
 import { type KernelElements, openElements } from './elements.js';
 import type {
   Addition,
   BulkContents,
+  DriftWatcher,
   ElementChange,
   ElementKey,
   ElementState,

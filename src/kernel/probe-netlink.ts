@@ -8,7 +8,8 @@ import { readState, writeDeleteBySource, writeNewState, writeStatesRequest } fro
 import { FLAG, MessageWriter } from '../wire/netlink.js';
 import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
-import { readElements, type WireElement, writeElements } from '../wire/nftables-elements.js';
+import { writeElements } from '../wire/nftables-element-writer.js';
+import { readElements, type WireElement } from '../wire/nftables-elements.js';
 import { writeScratchSet, writeScratchTable, writeScratchTableDelete } from '../wire/nftables-scratch.js';
 import type { Exchange } from './exchange.js';
 import { inScratchNamespace } from './netns.js';

@@ -9,7 +9,7 @@
  */
 
 import type { NetlinkMessage } from '../wire/netlink.js';
-import type { PackedElements } from '../wire/nftables-element-table.js';
+import type { PackedElements } from '../wire/nftables-packed-elements.js';
 import type { DumpBounds, Exchange, ListOptions, TransactionResult } from './exchange.js';
 import type { SocketExchange } from './socket-exchange.js';
 import type { ThreadExchange } from './thread-exchange.js';

@@ -1,7 +1,7 @@
 /** An exchange on the calling thread. */
 
 import type { NetlinkMessage } from '../wire/netlink.js';
-import type { PackedElements } from '../wire/nftables-element-table.js';
+import type { PackedElements } from '../wire/nftables-packed-elements.js';
 import type { DumpBounds, Exchange, ListOptions, TransactionResult } from './exchange.js';
 import {
   dumpEntries,

@@ -6,7 +6,7 @@
 
 import { PosternError } from '../errors.js';
 import type { NetlinkMessage } from '../wire/netlink.js';
-import type { PackedElements } from '../wire/nftables-element-table.js';
+import type { PackedElements } from '../wire/nftables-packed-elements.js';
 import { type DumpBounds, type Exchange, KernelRefusal, type ListOptions, type TransactionResult } from './exchange.js';
 import { dumpEntries } from './exchange-now.js';
 import {

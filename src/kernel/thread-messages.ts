@@ -2,7 +2,7 @@
 
 import type { ErrorCode } from '../errors.js';
 import type { Acknowledgement } from '../wire/netlink.js';
-import type { PackedElements } from '../wire/nftables-element-table.js';
+import type { PackedElements } from '../wire/nftables-packed-elements.js';
 import type { DumpBounds, ListOptions, TransactionResult } from './exchange.js';
 
 export interface ThreadData {

@@ -8,13 +8,8 @@ import type { Expression, Statement } from '../nft/model.js';
 import { FLAG, MessageWriter } from '../wire/netlink.js';
 import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
-import {
-  readElements,
-  type SetAddress,
-  type WireElement,
-  writeElements,
-  writeSetRequest,
-} from '../wire/nftables-elements.js';
+import { writeElements, writeSetRequest } from '../wire/nftables-element-writer.js';
+import { readElements, type SetAddress, type WireElement } from '../wire/nftables-elements.js';
 
 /** An element of a set, as people write it. */
 export interface Member {

@@ -13,10 +13,7 @@
  * | element | 6 USERDATA | records {type u8, length u8, bytes}; type 0 is the comment with its NUL |
  * | element | 7 EXPR | expression |
  * | element | 9 OBJREF | name of the object it maps to |
- * | element | 11 EXPRESSIONS | nested: 1 LIST_ELEM, each an expression |
- * | expression | 1 NAME, 2 DATA | text, nested |
- * | counter | 1 BYTES, 2 PACKETS | u64 |
- * | quota | 1 BYTES, 2 FLAGS, 4 CONSUMED | u64, u32 (1 over), u64 |
+ * | element | 11 EXPRESSIONS | nested: 1 LIST_ELEM, each an expression (nftables-expressions.ts) |
  *
  * Keys: every part of a concatenation is padded to 4 bytes. An interval of a plain set is two elements, its start and,
  * flagged INTERVAL_END, the value behind its end (none when the interval reaches the top). An interval of a
@@ -27,20 +24,17 @@ import {
   ATTRIBUTE_HEADER_BYTES,
   align,
   attributeEnd,
-  attributeMap,
   attributeType,
-  FLAG,
-  type MessageWriter,
   malformed,
   readText,
   readU32be,
-  readU64be,
 } from './netlink.js';
-import { readNfgenmsg, writeNfgenmsg } from './nfnetlink.js';
+import { readNfgenmsg } from './nfnetlink.js';
+import { type CounterValue, EXPRESSION, type QuotaValue, readCounter, readQuota } from './nftables-expressions.js';
 
-const LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
-const LIST_ELEM = 1;
-const ELEM = {
+export const LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
+export const LIST_ELEM = 1;
+export const ELEM = {
   KEY: 1,
   DATA: 2,
   FLAGS: 3,
@@ -52,30 +46,13 @@ const ELEM = {
   KEY_END: 10,
   EXPRESSIONS: 11,
 } as const;
-const DATA_VALUE = 1;
-const EXPRESSION = { NAME: 1, DATA: 2 } as const;
-const COUNTER = { BYTES: 1, PACKETS: 2 } as const;
-const QUOTA = { BYTES: 1, FLAGS: 2, CONSUMED: 4 } as const;
-const QUOTA_OVER = 1;
-const USERDATA_COMMENT = 0;
-const INTERVAL_END = 1;
-const CATCH_ALL = 2;
+export const DATA_VALUE = 1;
+export const USERDATA_COMMENT = 0;
+export const INTERVAL_END = 1;
+export const CATCH_ALL = 2;
 
-/** An element list is an attribute: at most 64 KiB. Beyond this many bytes a new message is begun. */
-const LIST_BYTES = 60_000;
 /** The longest comment, in bytes of UTF-8 (NFTNL_UDATA_COMMENT_MAXLEN less its NUL). */
 export const MAX_COMMENT_BYTES = 127;
-
-export interface CounterValue {
-  readonly packets: bigint;
-  readonly bytes: bigint;
-}
-
-export interface QuotaValue {
-  readonly limitBytes: bigint;
-  readonly usedBytes: bigint;
-  readonly over: boolean;
-}
 
 /** One element on the wire. */
 export interface WireElement {
@@ -103,120 +80,6 @@ export interface SetAddress {
   readonly family: number;
   readonly table: string;
   readonly set: string;
-}
-
-/** Elements that are made when they are asked for, in order; an array is one too. */
-export interface ElementSource {
-  readonly length: number;
-  at(index: number): WireElement | undefined;
-}
-
-/**
- * Writes one message with as many of `elements` (from index `from` on) as fit, and answers the index of the first that
- * didn't. `type` is NFT.NEWSETELEM, DELSETELEM, DESTROYSETELEM, GETSETELEM or GETSETELEM_RESET.
- */
-export function writeElements(
-  writer: MessageWriter,
-  type: number,
-  flags: number,
-  seq: number,
-  set: SetAddress,
-  elements: ElementSource,
-  from = 0,
-): number {
-  beginElementMessage(writer, type, flags, seq, set);
-  const list = writer.open(LIST.ELEMENTS);
-  let next = from;
-  for (; next < elements.length && writer.length - list < LIST_BYTES; next++) {
-    writeElement(writer, elements.at(next) as WireElement);
-  }
-  writer.close(list);
-  writer.end();
-  return next;
-}
-
-/** DELSETELEM without elements empties the set; GETSETELEM with FLAG.DUMP lists it. */
-export function writeSetRequest(
-  writer: MessageWriter,
-  type: number,
-  flags: number,
-  seq: number,
-  set: SetAddress,
-): void {
-  beginElementMessage(writer, type, flags, seq, set);
-  writer.end();
-}
-
-function beginElementMessage(writer: MessageWriter, type: number, flags: number, seq: number, set: SetAddress): void {
-  writer.begin(type, FLAG.REQUEST | flags, seq);
-  writeNfgenmsg(writer, set.family);
-  writer.text(LIST.TABLE, set.table);
-  writer.text(LIST.SET, set.set);
-}
-
-function writeElement(writer: MessageWriter, element: WireElement): void {
-  const at = writer.open(LIST_ELEM);
-  const flags = (element.intervalEnd ? INTERVAL_END : 0) | (element.key === undefined ? CATCH_ALL : 0);
-  // In the order of libnftnl, so that traces can be compared.
-  if (flags !== 0) writer.u32(ELEM.FLAGS, flags);
-  if (element.timeoutMs !== undefined) writer.u64(ELEM.TIMEOUT, element.timeoutMs);
-  if (element.expiresMs !== undefined) writer.u64(ELEM.EXPIRATION, element.expiresMs);
-  if (element.key !== undefined) writeValue(writer, ELEM.KEY, element.key);
-  if (element.keyEnd !== undefined) writeValue(writer, ELEM.KEY_END, element.keyEnd);
-  if (element.data !== undefined) writeValue(writer, ELEM.DATA, element.data);
-  if (element.comment !== undefined) writer.bytes(ELEM.USERDATA, commentRecord(element.comment));
-  if (element.object !== undefined) writer.text(ELEM.OBJREF, element.object);
-  writeExpressions(writer, element);
-  writer.close(at);
-}
-
-function writeValue(writer: MessageWriter, type: number, value: Uint8Array): void {
-  const at = writer.open(type);
-  writer.bytes(DATA_VALUE, value);
-  writer.close(at);
-}
-
-function commentRecord(comment: string): Uint8Array {
-  const text = Buffer.from(comment);
-  if (text.length > MAX_COMMENT_BYTES) throw new RangeError(`comment of ${text.length} bytes`);
-  return Buffer.concat([Uint8Array.of(USERDATA_COMMENT, text.length + 1), text, Uint8Array.of(0)]);
-}
-
-function writeExpressions(writer: MessageWriter, { counter, quota }: WireElement): void {
-  if (counter === undefined && quota === undefined) return;
-  // A single expression has its own attribute, which kernels before 5.11 know too.
-  const several = counter !== undefined && quota !== undefined;
-  const list = several ? writer.open(ELEM.EXPRESSIONS) : 0;
-  const type = several ? LIST_ELEM : ELEM.EXPR;
-  if (counter !== undefined) writeCounter(writer, type, counter);
-  if (quota !== undefined) writeQuota(writer, type, quota);
-  if (several) writer.close(list);
-}
-
-function writeCounter(writer: MessageWriter, type: number, counter: CounterValue): void {
-  const expression = writer.open(type);
-  writer.text(EXPRESSION.NAME, 'counter');
-  const data = writer.open(EXPRESSION.DATA);
-  writer.u64big(COUNTER.BYTES, counter.bytes);
-  writer.u64big(COUNTER.PACKETS, counter.packets);
-  writer.close(data);
-  writer.close(expression);
-}
-
-function writeQuota(writer: MessageWriter, type: number, quota: QuotaValue): void {
-  const expression = writer.open(type);
-  writer.text(EXPRESSION.NAME, 'quota');
-  const data = writer.open(EXPRESSION.DATA);
-  writeQuotaValue(writer, quota);
-  writer.close(data);
-  writer.close(expression);
-}
-
-/** A quota's payload, of an element or of a named object. */
-export function writeQuotaValue(writer: MessageWriter, { limitBytes, usedBytes, over }: QuotaValue): void {
-  writer.u64big(QUOTA.BYTES, limitBytes);
-  writer.u32(QUOTA.FLAGS, over ? QUOTA_OVER : 0);
-  writer.u64big(QUOTA.CONSUMED, usedBytes);
 }
 
 /** What an element message says. */
@@ -342,27 +205,4 @@ function readExpression(data: Buffer, from: number, to: number, element: Mutable
     else if (type === EXPRESSION.DATA && name === 'counter') element.counter = readCounter(data, at + 4, end);
     else if (type === EXPRESSION.DATA && name === 'quota') element.quota = readQuota(data, at + 4, end);
   }
-}
-
-/** A counter's payload, of an element or of a named object. */
-export function readCounter(data: Buffer, from: number, to: number): CounterValue {
-  const found = attributeMap(data, from, to);
-  const bytes = found.get(COUNTER.BYTES);
-  const packets = found.get(COUNTER.PACKETS);
-  if (bytes === undefined || packets === undefined) throw malformed('counter without its numbers', from);
-  return { packets: readU64be(packets), bytes: readU64be(bytes) };
-}
-
-/** A quota's payload, of an element or of a named object. */
-export function readQuota(data: Buffer, from: number, to: number): QuotaValue {
-  const found = attributeMap(data, from, to);
-  const limit = found.get(QUOTA.BYTES);
-  const flags = found.get(QUOTA.FLAGS);
-  const consumed = found.get(QUOTA.CONSUMED);
-  if (limit === undefined) throw malformed('quota without its limit', from);
-  return {
-    limitBytes: readU64be(limit),
-    usedBytes: consumed === undefined ? 0n : readU64be(consumed),
-    over: flags !== undefined && (readU32be(flags) & QUOTA_OVER) !== 0,
-  };
 }

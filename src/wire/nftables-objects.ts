@@ -14,7 +14,7 @@
 import { attributeMap, FLAG, type MessageWriter, malformed, readText, readU32be } from './netlink.js';
 import { readNfgenmsg, writeNfgenmsg } from './nfnetlink.js';
 import { NFT } from './nftables.js';
-import { type CounterValue, type QuotaValue, readCounter, readQuota, writeQuotaValue } from './nftables-elements.js';
+import { type CounterValue, type QuotaValue, readCounter, readQuota, writeQuotaValue } from './nftables-expressions.js';
 
 const OBJECT = { TABLE: 1, NAME: 2, TYPE: 3, DATA: 4 } as const;
 

@@ -1,7 +1,7 @@
 /** Packets through the scratch host: how long a world, a packet, a proof and a run of tests take. Needs root. */
 
 import { spawnSync } from 'node:child_process';
-import { openScratch } from '../../src/kernel/scratch.js';
+import { openScratch } from '../../src/kernel/open-scratch.js';
 import { parseAddress } from '../../src/net/address.js';
 import { scratchHost } from '../../src/oracle/host.js';
 import { planContents } from '../../src/oracle/plan-contents.js';

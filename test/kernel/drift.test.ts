@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Drift } from '../../src/kernel/drift.js';
 import { fakeKernel } from '../../src/kernel/fake.js';
+import type { Drift } from '../../src/kernel/kernel.js';
 import { openKernel } from '../../src/kernel/open.js';
 import { namespace, until } from './namespace.js';
 import { planOf } from './plan.js';

@@ -7,7 +7,8 @@
  */
 
 import type { Plan } from '../../src/compiler/plan.js';
-import { openScratch, type Scratch } from '../../src/kernel/scratch.js';
+import { openScratch } from '../../src/kernel/open-scratch.js';
+import type { Scratch } from '../../src/kernel/scratch.js';
 import type { Element } from '../../src/nft/model.js';
 import { renderRuleset } from '../../src/nft/render.js';
 import { scratchHost } from '../../src/oracle/host.js';

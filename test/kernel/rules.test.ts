@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { compileText, readPolicyFile } from '../../src/cli/policy-file.js';
-import { openScratch } from '../../src/kernel/scratch.js';
+import { openScratch } from '../../src/kernel/open-scratch.js';
 import { readTests } from '../../src/oracle/policytest/read.js';
 import { runTests } from '../../src/oracle/policytest/run.js';
 import { Trial } from '../../src/oracle/trial.js';

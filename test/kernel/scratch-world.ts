@@ -13,7 +13,8 @@
 import { compilePolicy } from '../../src/compiler/compile.js';
 import type { Plan } from '../../src/compiler/plan.js';
 import { vocabulary } from '../../src/extensions/registry.js';
-import { type Entry, openScratch } from '../../src/kernel/scratch.js';
+import { openScratch } from '../../src/kernel/open-scratch.js';
+import type { Entry } from '../../src/kernel/scratch.js';
 import { type Address, parseAddress } from '../../src/net/address.js';
 import type { Ruleset } from '../../src/nft/model.js';
 import { type HostModel, scratchHost } from '../../src/oracle/host.js';

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { type Injection, openScratch } from '../../src/kernel/scratch.js';
+import { openScratch } from '../../src/kernel/open-scratch.js';
+import type { Injection } from '../../src/kernel/scratch.js';
 import { parseAddress } from '../../src/net/address.js';
 import { scratchHost } from '../../src/oracle/host.js';
 import { planContents } from '../../src/oracle/plan-contents.js';

@@ -7,7 +7,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fakeScratch, recordingScratch, type Tape } from '../../src/kernel/fake-scratch.js';
-import { type Injection, openScratch, type Scratch } from '../../src/kernel/scratch.js';
+import { openScratch } from '../../src/kernel/open-scratch.js';
+import type { Injection, Scratch } from '../../src/kernel/scratch.js';
 import { parseAddress } from '../../src/net/address.js';
 import type { Ruleset } from '../../src/nft/model.js';
 import { scratchHost } from '../../src/oracle/host.js';

@@ -2,7 +2,8 @@
 
 import type { Plan } from '../../src/compiler/plan.js';
 import { responderModes } from '../../src/extensions/models/responder.js';
-import { openScratch, type Scratch } from '../../src/kernel/scratch.js';
+import { openScratch } from '../../src/kernel/open-scratch.js';
+import type { Scratch } from '../../src/kernel/scratch.js';
 import { renderRuleset } from '../../src/nft/render.js';
 import { scratchHost } from '../../src/oracle/host.js';
 import { planContents } from '../../src/oracle/plan-contents.js';

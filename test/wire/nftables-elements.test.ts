@@ -3,8 +3,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { MessageWriter, readMessages } from '../../src/wire/netlink.js';
 import { NFT } from '../../src/wire/nftables.js';
-import { ElementTable, unpackElement } from '../../src/wire/nftables-element-table.js';
-import { readElements, type WireElement, writeElements, writeSetRequest } from '../../src/wire/nftables-elements.js';
+import { ElementTable } from '../../src/wire/nftables-element-table.js';
+import { writeElements, writeSetRequest } from '../../src/wire/nftables-element-writer.js';
+import { readElements, type WireElement } from '../../src/wire/nftables-elements.js';
+import { unpackElement } from '../../src/wire/nftables-packed-elements.js';
 import { assertDecoderTotal } from './corpus.js';
 
 const SET = { family: 1, table: 'postern', set: 'bruteforce4' } as const;
@@ -94,6 +96,28 @@ test('packed, elements are the same, and each is there once', () => {
       });
     }),
     { numRuns: 60 },
+  );
+});
+
+test('elements that look like the one before, or nearly so, come back as they are', () => {
+  const key = fc.uint8Array({ minLength: 4, maxLength: 4 });
+  const timeoutMs = fc.constantFrom(0, 5, 1000, 2 ** 40 + 3);
+  const element = fc.oneof(
+    fc.record({ key }),
+    fc.record({ key, timeoutMs }),
+    fc.record({ key, keyEnd: key, timeoutMs }),
+    fc.record({ key, timeoutMs, comment: fc.constantFrom('a', 'bcd') }),
+    fc.record({ key, intervalEnd: fc.constant(true) }),
+    fc.record({ key, expiresMs: timeoutMs }),
+    fc.record({ key, timeoutMs, data: key }),
+  );
+  const runs = fc.array(fc.tuple(element, fc.array(key, { maxLength: 4 })), { maxLength: 8 });
+  fc.assert(
+    fc.property(runs, (given) => {
+      const all = given.flatMap(([first, keys]) => [first, ...keys.map((other) => ({ ...first, key: other }))]);
+      const found = written(all).flatMap((body) => readElements(body).elements);
+      assert.deepEqual(found, all);
+    }),
   );
 });
 
