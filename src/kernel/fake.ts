@@ -231,7 +231,10 @@ export class FakeKernel implements Kernel {
 
   async dump(set: SetIndex, { reset = false } = {}): Promise<ElementState[]> {
     this.#begin();
-    return this.#set(set).states(reset);
+    const found = this.#set(set);
+    if (!(found instanceof FakeIpset)) return found.states(reset);
+    if (reset) throw new PosternError('unsupported', 'an ipset is not read and zeroed in one step');
+    return found.states();
   }
 
   async object(index: ObjectIndex, { reset = false } = {}): Promise<ObjectState> {

@@ -1,17 +1,19 @@
 /** The behaviour of the real kernel, in a network namespace. Needs root. */
 
 import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { openKernel } from '../../src/kernel/open.js';
-import { kernelBehaviour } from './behaviour.js';
+import { type Bench, kernelBehaviour } from './behaviour.js';
+import { ipsetBehaviour } from './ipset-behaviour.js';
 import { namespace } from './namespace.js';
 import { planOf } from './plan.js';
 
 const space = await namespace({ after });
 
-kernelBehaviour(async (t) => {
+async function open(t: TestContext): Promise<Bench> {
   await space.nft('flush ruleset');
+  await space.run('ipset', 'destroy');
   const kernel = await openKernel({ netns: space.name });
   t.after(() => kernel.close());
   return {
@@ -22,7 +24,10 @@ kernelBehaviour(async (t) => {
       await space.run('ping', '-q', '-c', String(packets), '-i', '0.002', '127.0.0.1');
     },
   };
-});
+}
+
+kernelBehaviour(open);
+ipsetBehaviour(open);
 
 test('tables of others are not touched by loads and reloads', async (t) => {
   const space = await namespace(t);

@@ -114,7 +114,7 @@ test('elements that look like the one before, or nearly so, come back as they ar
   const runs = fc.array(fc.tuple(element, fc.array(key, { maxLength: 4 })), { maxLength: 8 });
   fc.assert(
     fc.property(runs, (given) => {
-      const all = given.flatMap(([first, keys]) => [first, ...keys.map((other) => ({ ...first, key: other }))]);
+      const all = given.flatMap(([first, keys]) => [{ ...first }, ...keys.map((other) => ({ ...first, key: other }))]);
       const found = written(all).flatMap((body) => readElements(body).elements);
       assert.deepEqual(found, all);
     }),
