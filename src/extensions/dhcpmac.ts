@@ -129,7 +129,10 @@ function exchanging({ to, bridged }: Static<typeof rewriting>, site: Site): Acti
   const name = `dhcpmac_${hexOf(from)}_${hexOf(to)}`;
   const lines = exchange(from, to);
   const target = site.sharedChain(name, lines);
-  if (bridged !== undefined) bridge(from, site, site.sharedChain(name, lines, 'bridge'));
+  if (bridged !== undefined) {
+    site.note('in table bridge, too, for what passes between the ports of a bridge');
+    bridge(from, site, site.sharedChain(name, lines, 'bridge'));
+  }
   site.note('the checksum follows by a detour over the port: the change is known when the rules are made');
   return { lines: [{ family: 4, statements: [{ jump: { target } }] }] };
 }

@@ -49,15 +49,15 @@ export function byFamily(name: string, lines: (family: Family) => readonly Line[
 }
 
 /** Exchanges two stretches of a header. */
-function exchange(base: 'nh' | 'th', one: number, other: number, bits: number): Statement[] {
+function exchange(base: 'nh' | 'th', one: number, other: number, bits: number, by = aside(bits)): Statement[] {
   const [left, right] = [raw(base, one, bits), raw(base, other, bits)];
-  return [mangle(aside(bits), left), mangle(left, right), mangle(right, aside(bits))];
+  return [mangle(by, left), mangle(left, right), mangle(right, by)];
 }
 
-/** To the sender of the frame and of the packet. */
-export function turnAddresses(family: Family): Statement[] {
+/** To the sender of the frame and of the packet. @param by 32 bits that are free, where frames are slower to read. */
+export function turnAddresses(family: Family, by?: Expression): Statement[] {
   const toSender = mangle(raw('ll', 0, 48), raw('ll', 48, 48));
-  if (family === 4) return [toSender, ...exchange('nh', 96, 128, 32)];
+  if (family === 4) return [toSender, ...exchange('nh', 96, 128, 32, by)];
   return [toSender, ...exchange('nh', 64, 192, 48), ...exchange('nh', 112, 240, 48), ...exchange('nh', 160, 288, 32)];
 }
 
@@ -79,23 +79,28 @@ const acknowledged = raw('th', 64, 32);
 const urgent = raw('th', 144, 16);
 
 /**
- * The acknowledgement number plus one: adding is a chain of carries, of which every second ends at the first. The sum is 1
- * more than the checksum says afterwards, which is for the caller to account for.
+ * The number after the segment's own is acknowledged: adding is a chain of carries, of which every second ends at the first.
+ * Where both numbers were the same, or the other one 0 and this one is going to be, the sum is 1 more than the checksum says
+ * afterwards, which is for the caller to account for.
  */
 function incrementChain(site: Site): string {
   const ladder: Line[] = Array.from({ length: 31 }, (_, bit) => {
     const carried = 2 ** (bit + 1) - 1;
     return {
       statements: [
-        match(and(acknowledged, carried), 2 ** bit - 1),
-        mangle(acknowledged, xor(acknowledged, carried)),
+        match(and(sequence, carried), 2 ** bit - 1),
+        mangle(acknowledged, xor(sequence, carried)),
         returnVerdict,
       ],
     };
   });
   // All ones and 0 are the same to the sum: what is 1 more is the urgent pointer's.
-  const wrapped: Line = { statements: [mangle(tcp('urgptr'), 0xfffe), mangle(urgent, 0), mangle(acknowledged, 0)] };
-  return site.sharedChain('trap_next_number', [...ladder, wrapped], 'netdev');
+  const balance = [mangle(tcp('urgptr'), 0xfffe), mangle(urgent, 0)];
+  const wrapped: Line = {
+    statements: [match(sequence, 0xffffffff), ...balance, mangle(acknowledged, 0), returnVerdict],
+  };
+  const last: Line = { statements: [mangle(acknowledged, xor(sequence, 0xffffffff))] };
+  return site.sharedChain('trap_next_number', [...ladder, wrapped, last], 'netdev');
 }
 
 /**
@@ -138,18 +143,13 @@ function plainSynAckChain(family: Family, site: Site): string {
   const lines: readonly Line[] = [
     { statements: [match(acknowledged, 0, '!='), ...other] },
     { statements: [match(urgent, 0, '!='), ...other] },
-    {
-      statements: [
-        ...turnAddresses(family),
-        mangle(acknowledged, sequence),
+    { statements: [jump(incrementChain(site))] },
+    ...sendBack(
+      [
+        ...turnAddresses(family, sequence),
         // Source port, destination port, source port: from the middle it is the other order.
         mangle(sequence, raw('th', 0, 32)),
         mangle(raw('th', 0, 32), raw('th', 16, 32)),
-        jump(incrementChain(site)),
-      ],
-    },
-    ...sendBack(
-      [
         mangle(tcp('window'), more),
         // Flags and window.
         mangle(raw('th', 104, 24), 0x120000),

@@ -40,7 +40,10 @@ export const steal: Extension = {
 
 function stealing(site: Site): ActionFragment {
   const isOwn = site.hooks.some((hook) => hook === 'output' || hook === 'postrouting');
-  if (!isOwn) return { ...does(drop), final: true };
+  if (!isOwn) {
+    site.note('a drop: nobody here has sent the packet');
+    return { ...does(drop), final: true };
+  }
   const devices = leavingDevices(site);
   if (devices === undefined) {
     return site.refuse(

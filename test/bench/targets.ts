@@ -20,6 +20,9 @@ chains:
       - { tcp: 26, do: { chaos: { tarpit: true, ${limit} } } }
       - { udp: 7, do: { echo: { ${limit} } } }
 `;
+/** With a rule that keeps the chain in `inet`: traps answer from a second one. */
+const trapsBehindTable = `${traps.replace('version: 1', 'version: 1\ntables: { friends: {} }')}      - { from: <friends>, do: drop }
+`;
 const behind = `version: 1
 hygiene: off
 chains:
@@ -118,6 +121,13 @@ const rows: readonly Row[] = [
   {
     work: 'SYN to SYN+ACK at ingress',
     ours: { rules: traps, packet: syn(23) },
+    reference: refused,
+    name: 'reject in input',
+    least: 0.72,
+  },
+  {
+    work: 'the same in a chain that looks into a table',
+    ours: { rules: trapsBehindTable, packet: syn(23) },
     reference: refused,
     name: 'reject in input',
     least: 0.72,

@@ -2,19 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compilePolicy } from '../../src/compiler/compile.js';
-import { vocabulary } from '../../src/extensions/registry.js';
-import { parsePolicy } from '../../src/policy/parse.js';
-
-/** `line:column message; hint` of all errors of one rule in a chain. */
-function refused(chain: string, rule: string, head = ''): string[] {
-  const text = `version: 1\n${head}chains:\n  ${chain}:\n${chain === 'ingress' ? '    on: eth0\n' : ''}    rules:\n      - ${rule}\n`;
-  const { policy, diagnostics } = parsePolicy(text, { file: 'p.yaml', vocabulary });
-  const all = policy === undefined ? diagnostics : compilePolicy(policy).diagnostics;
-  return all
-    .filter(({ severity }) => severity === 'error')
-    .map(({ at, message, hint }) => `${at.line}:${at.column} ${message}${hint === undefined ? '' : `; ${hint}`}`);
-}
+import { compileOne } from './one-rule.js';
 
 const cases: readonly (readonly [what: string, chain: string, rule: string, expected: RegExp])[] = [
   [
@@ -106,23 +94,57 @@ const cases: readonly (readonly [what: string, chain: string, rule: string, expe
     '{ udp: 67, dhcpmac: 00:50:56:00:00:00/16, do: dhcpmac to ab:cd:ef:00:00:00/24 }',
     /match at least 24 bits/,
   ],
+  ['TARPIT with two modes', 'input', '{ tcp: 23, do: { tarpit: { mode: [tarpit, reset] } } }', /takes a single value/],
+  ['two traps at once', 'input', '{ tcp: 23, do: [ tarpit, delude ] }', /never reached; put "tarpit" last/],
+  [
+    'a connection mark at ingress',
+    'ingress',
+    '{ tcp: 23, mark: connection 1, do: tarpit }',
+    /use the mark of the packet$/,
+  ],
+  [
+    'a match of connections at ingress',
+    'ingress',
+    '{ tcp: 23, psd: {}, do: tarpit }',
+    /"psd" can't match in "ingress"; it can in prerouting/,
+  ],
+  ['RAWDNAT with a mask of 33 bits', 'prerouting', '{ udp: 7, do: rawdnat to 192.0.2.0/33 }', /it goes from 0 to 32$/],
+  [
+    'RAWDNAT with a mask of 129 bits',
+    'prerouting',
+    '{ udp: 7, do: rawdnat to 2001:db8::/129 }',
+    /it goes from 0 to 128$/,
+  ],
+  [
+    'RAWDNAT of the other family',
+    'prerouting',
+    '{ family: ipv6, udp: 7, do: rawdnat to 192.0.2.0/24 }',
+    /write two rules$/,
+  ],
+  ['TEE without an address', 'prerouting', '{ udp: 7, do: tee }', /write it as "tee to ADDRESS/],
+  [
+    'TEE by a device that has no name',
+    'prerouting',
+    '{ udp: 7, do: tee to 192.0.2.1 via a/b }',
+    /is not a device name/,
+  ],
   ['a MAC with a mask of 49 bits', 'forward', '{ udp: 67, dhcpmac: 00:50:56:00:00:00/49, do: accept }', /1 to 48 bits/],
 ];
 
 for (const [what, chain, rule, expected] of cases) {
   test(`${what} is refused at its place`, () => {
-    const [first = 'no error'] = refused(chain, rule);
+    const [first = 'no error'] = compileOne(chain, rule).errors;
     assert.match(first, expected);
     assert.match(first, /^[56]:[0-9]+ /);
   });
 }
 
 test('a device without an Ethernet header is refused at ingress, with the place where it works', () => {
-  const text = 'version: 1\nchains:\n  ingress:\n    on: ppp0\n    rules:\n      - { tcp: 23, do: tarpit }\n';
-  const { policy } = parsePolicy(text, { file: 'p.yaml', vocabulary });
-  const [first] = compilePolicy(policy!).diagnostics;
-  assert.match(
-    `${first?.at.line} ${first?.message}; ${first?.hint}`,
-    /^6 ppp0 has no Ethernet header.*; write the rule in input or forward$/,
-  );
+  for (const device of ['ppp0', 'tun0', 'wg0', 'lo']) {
+    const [first = 'no error'] = compileOne('ingress', '{ tcp: 23, do: tarpit }', device).errors;
+    assert.match(
+      first,
+      new RegExp(`^6:[0-9]+ ${device} has no Ethernet header.*; write the rule in input or forward$`),
+    );
+  }
 });

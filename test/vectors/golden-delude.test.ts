@@ -7,28 +7,17 @@ import {
   type Difference,
   encodeGolden,
   flagBitsOf,
-  type GoldenFields,
+  type GoldenKind,
   GoldenRun,
+  type GoldenTable,
   loadGolden,
   without,
 } from './golden.js';
 import { goldenHost, localAddress, routedAddress, strangerAddress } from './golden-host.js';
 
-interface Row {
-  readonly kind: string;
-  readonly sent: GoldenFields;
-  readonly replies: readonly GoldenFields[];
-}
-interface Case extends Row {
-  readonly chain: 'INPUT' | 'FORWARD';
-}
+type Case = GoldenKind & Pick<GoldenTable, 'chain'>;
 interface Golden {
-  readonly tables: readonly {
-    readonly target: string;
-    readonly chain: 'INPUT' | 'FORWARD';
-    readonly family: 4 | 6;
-    readonly rows: readonly Row[];
-  }[];
+  readonly tables: readonly (GoldenTable & { readonly target: string })[];
 }
 
 const golden = loadGolden<Golden>('delude');
@@ -54,9 +43,9 @@ const common = [
 ] as const;
 const fields = ['tos', 'tot_len', 'id', 'df', 'ttl', 'hlim', ...common] as const;
 
-const has = ({ sent }: Row, flag: string): boolean => sent.flags?.includes(flag) === true;
-const isSyn = (row: Row): boolean => has(row, 'S') && !'FRA'.split('').some((flag) => has(row, flag));
-const isTurned = (row: Row): boolean => isSyn(row) && row.sent.data_len === 0 && row.sent.ip_opts === undefined;
+const has = ({ sent }: GoldenKind, flag: string): boolean => sent.flags?.includes(flag) === true;
+const isSyn = (row: GoldenKind): boolean => has(row, 'S') && !'FRA'.split('').some((flag) => has(row, flag));
+const isTurned = (row: GoldenKind): boolean => isSyn(row) && row.sent.data_len === 0 && row.sent.ip_opts === undefined;
 
 const differences: Readonly<Record<string, Difference<Case>>> = {
   'time to live': {

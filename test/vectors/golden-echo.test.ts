@@ -2,15 +2,19 @@
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { type Difference, encodeGolden, type GoldenFields, GoldenRun, loadGolden, without } from './golden.js';
+import {
+  type Difference,
+  encodeGolden,
+  type GoldenRow,
+  GoldenRun,
+  type GoldenTable,
+  loadGolden,
+  without,
+} from './golden.js';
 import { goldenHost, localAddress, routedAddress, strangerAddress } from './golden-host.js';
 
-interface Row {
-  readonly family: 4 | 6;
-  readonly chain: 'INPUT' | 'FORWARD';
+interface Row extends GoldenRow, Pick<GoldenTable, 'family' | 'chain'> {
   readonly label: string;
-  readonly sent: GoldenFields;
-  readonly replies: readonly GoldenFields[];
 }
 
 const { rows } = loadGolden<{ readonly rows: readonly Row[] }>('echo');

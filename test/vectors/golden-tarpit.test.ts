@@ -7,32 +7,22 @@ import {
   type Difference,
   encodeGolden,
   flagBitsOf,
-  type GoldenFields,
+  type GoldenKind,
   GoldenRun,
+  type GoldenTable,
   loadGolden,
   without,
 } from './golden.js';
 import { goldenHost, localAddress, routedAddress, strangerAddress } from './golden-host.js';
 
-interface Row {
-  readonly kind: string;
-  readonly sent: GoldenFields;
-  readonly replies: readonly GoldenFields[];
+interface Table extends GoldenTable {
+  readonly mode: TarpitMode;
 }
 interface Golden {
-  readonly tables: readonly {
-    readonly mode: TarpitMode;
-    readonly chain: 'INPUT' | 'FORWARD';
-    readonly family: 4 | 6;
-    readonly rows: readonly Row[];
-  }[];
+  readonly tables: readonly Table[];
   readonly with_conntrack: readonly { readonly kind: string; readonly conntrack_list: string }[];
 }
-interface Case extends Row {
-  readonly mode: TarpitMode;
-  readonly chain: 'INPUT' | 'FORWARD';
-  readonly family: 4 | 6;
-}
+type Case = GoldenKind & Omit<Table, 'rows'>;
 
 const golden = loadGolden<Golden>('tarpit');
 const host = await goldenHost({ after });

@@ -54,6 +54,23 @@ export interface GoldenFields {
   readonly dport?: number;
 }
 
+/** A packet that was sent, and what came back. */
+export interface GoldenRow {
+  readonly sent: GoldenFields;
+  readonly replies: readonly GoldenFields[];
+}
+
+/** A row of the tables of TARPIT and DELUDE: what was sent is of a kind. */
+export interface GoldenKind extends GoldenRow {
+  readonly kind: string;
+}
+
+export interface GoldenTable {
+  readonly chain: 'INPUT' | 'FORWARD';
+  readonly family: 4 | 6;
+  readonly rows: readonly GoldenKind[];
+}
+
 export interface GoldenEnds {
   readonly source: string;
   readonly destination: string;
@@ -203,7 +220,7 @@ export interface Difference<Case> {
 }
 
 /** Compares rows one by one and reports how many it ran and which differences showed. */
-export class GoldenRun<Case extends { readonly replies: readonly GoldenFields[] }> {
+export class GoldenRun<Case extends Pick<GoldenRow, 'replies'>> {
   #ran = 0;
   #differing = 0;
   readonly #seen = new Map<string, number>();

@@ -20,7 +20,7 @@ export interface TargetBed {
   readonly host: GoldenHost;
   /** What leaves for a packet; each checksum is verified. */
   leaving(packet: Packet | Buffer, at?: Entry): Promise<readonly Seen[]>;
-  /** Loads a policy of one chain. */
+  /** Loads a policy of one chain; at ingress it is that of `wan`. */
   policy(chain: string, ...rules: readonly string[]): Promise<unknown>;
 }
 
@@ -46,7 +46,7 @@ export async function targetBed(scope: Scope): Promise<TargetBed> {
     },
     policy: (chain, ...rules) =>
       host.policy(
-        `version: 1\nchains:\n  ${chain}:\n    rules:\n${rules.map((rule) => `      - ${rule}`).join('\n')}\n`,
+        `version: 1\nchains:\n  ${chain}:\n${chain === 'ingress' ? '    on: wan\n' : ''}    rules:\n${rules.map((rule) => `      - ${rule}`).join('\n')}\n`,
       ),
   };
 }
