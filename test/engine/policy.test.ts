@@ -222,7 +222,7 @@ test('after a load that broke off the kernel is brought to the policy in force, 
       if (took) await load(...args);
       throw new InterruptedLoad('system', 'nft was ended by SIGSEGV');
     };
-    const hasMore = async () => [...(await kernel.present()).sets].some((name) => name.includes('more'));
+    const hasMore = async () => [...(await kernel.present()).sets.keys()].some((name) => name.includes('more'));
     const more = policy.replace('  ban:', '  more: { timeout: 1d }\n  ban:');
     await assert.rejects(engine.policy.apply(text(more)), { code: 'system' });
     assert.equal(await hasMore(), took);
