@@ -22,7 +22,7 @@ const GROWTH_MOST_MIB = 16;
 const MARK_BYTES = 48;
 const FIRST = 0x0a00_0000;
 /** Each is banned again and again, but never twice in a second: that would be the same datagram. */
-const ADDRESSES = 100_000;
+const ADDRESSES = 180_000;
 
 const self = fileURLToPath(import.meta.url);
 
