@@ -1,6 +1,7 @@
 /**
  * The commands that do nothing but ask the daemon, or do so when it runs. They and all that they load are bundled into one file, since finding and
- * linking modules would cost them more time than the question itself: nothing here may load the compiler or the kernel's edges.
+ * linking modules would cost them more time than the question itself: nothing here may load the compiler or the kernel's edges
+ * (a scratch host's thread loads its own).
  */
 
 import type { CommandEntry } from './command.js';

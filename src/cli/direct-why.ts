@@ -2,7 +2,7 @@
 
 import { type EngineState, stateFile } from '../engine/state-file.js';
 import { PosternError } from '../errors.js';
-import { openScratch } from '../kernel/open-scratch.js';
+import type { Scratch } from '../kernel/scratch.js';
 import type { Address } from '../net/address.js';
 import type { AddressAnswer } from '../oracle/address.js';
 import type { Answer } from '../oracle/answer.js';
@@ -17,10 +17,7 @@ interface Places {
   readonly policy?: string;
 }
 
-export async function askWhyDirectly(packet: AskedPacket, places: Places): Promise<Answer> {
-  // Its thread starts while the policy is read.
-  const scratch = openScratch();
-  scratch.catch(() => {});
+export async function askWhyDirectly(packet: AskedPacket, places: Places, scratch: Promise<Scratch>): Promise<Answer> {
   return askWhy({ packet, ...(await inQuestion(places)), ...namespaceOf(places), scratch });
 }
 

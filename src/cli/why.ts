@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { PolicyText } from '../engine/policy-control.js';
 import { PosternError } from '../errors.js';
+import { openScratch } from '../kernel/open-scratch.js';
 import { formatAddress, parseAddress } from '../net/address.js';
 import { type AddressAnswer, addressText } from '../oracle/address.js';
 import type { Answer } from '../oracle/answer.js';
@@ -71,8 +72,11 @@ function wordsPacket(args: readonly string[]): AskedPacket | string {
 }
 
 async function directPacket(packet: AskedPacket, values: Values): Promise<Answer> {
+  // Its thread starts while all else is loaded and read.
+  const scratch = openScratch();
+  scratch.catch(() => {});
   const { askWhyDirectly } = await import('./direct-why.js');
-  return askWhyDirectly(packet, values);
+  return askWhyDirectly(packet, values, scratch);
 }
 
 async function directAddress(address: string, values: Values): Promise<AddressAnswer> {

@@ -21,7 +21,7 @@ interface TapedRun extends Omit<RawRun, 'trace' | 'copies' | 'frames'> {
 /** Calls in their order, with what was answered. */
 export type Tape = readonly (
   | { readonly call: 'build'; readonly problems: readonly string[] }
-  | { readonly call: 'load' | 'listen' }
+  | { readonly call: 'load' | 'listen' | 'serve' }
   | {
       readonly call: 'exchange';
       readonly answers: readonly (Omit<Answer, 'messages'> & { readonly messages: readonly TapedMessage[] })[];
@@ -50,6 +50,10 @@ export function recordingScratch(scratch: Scratch): { readonly scratch: Scratch;
       async listen(groups) {
         await scratch.listen(groups);
         tape.push({ call: 'listen' });
+      },
+      async serve(sockets) {
+        await scratch.serve(sockets);
+        tape.push({ call: 'serve' });
       },
       async exchange(protocol, messages) {
         const answers = await scratch.exchange(protocol, messages);
@@ -90,6 +94,7 @@ export function fakeScratch(tape: Tape): Scratch {
     build: async () => ({ problems: take('build').problems }),
     load: async () => void take('load'),
     listen: async () => void take('listen'),
+    serve: async () => void take('serve'),
     exchange: async () =>
       take('exchange').answers.map((answer) => ({
         ...answer,

@@ -50,12 +50,13 @@ export const IFREQ = { BYTES: 40, NAME: 0, NAME_BYTES: 16, VALUE: 16 } as const;
 export const SOCKADDR_LL = { BYTES: 20, FAMILY: 0, PROTOCOL: 2, INDEX: 4 } as const;
 
 export const AF = { UNIX: 1, INET: 2, INET6: 10, NETLINK: 16, PACKET: 17 } as const;
-export const SOCK = { DGRAM: 2, RAW: 3, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
+export const SOCK = { STREAM: 1, DGRAM: 2, RAW: 3, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
 export const NETLINK_PROTOCOL = { ROUTE: 0, NETFILTER: 12 } as const;
 export const IPPROTO_RAW = 255;
 export const SOL = { SOCKET: 1, IPV6: 41, NETLINK: 270 } as const;
 export const IPV6_V6ONLY = 26;
 export const SO = {
+  REUSEADDR: 2,
   SNDBUF: 7,
   RCVBUF: 8,
   PASSCRED: 16,
@@ -100,6 +101,7 @@ type Pointer = Buffer | bigint | null;
 export const libc = {
   socket: library.func('int socket(int, int, int)') as (domain: number, type: number, protocol: number) => number,
   bind: library.func('int bind(int, void *, uint32_t)') as (fd: number, address: Buffer, bytes: number) => number,
+  listen: library.func('int listen(int, int)') as (fd: number, backlog: number) => number,
   getsockname: library.func('int getsockname(int, void *, void *)') as (
     fd: number,
     address: Buffer,

@@ -3,7 +3,7 @@
 import { Worker } from 'node:worker_threads';
 import { PosternError } from '../errors.js';
 import type { FromScratch, ToScratch } from './scratch/messages.js';
-import type { Answer, BuildReport, Injection, RawRun, Scratch, ScratchHost } from './scratch.js';
+import type { Answer, BuildReport, Injection, RawRun, Scratch, ScratchHost, ScratchSocket } from './scratch.js';
 
 /**
  * Starts the thread of a scratch host.
@@ -25,7 +25,7 @@ class ScratchThread implements Scratch {
   #ended: PosternError | undefined;
 
   constructor() {
-    this.#worker = new Worker(new URL('./scratch/thread.mjs', import.meta.url));
+    this.#worker = new Worker(new URL('./scratch/thread.cjs', import.meta.url));
     this.#worker.on('message', (message: FromScratch) => this.#take(message));
     this.#worker.on('error', (cause) => this.#end(new PosternError('internal', `scratch host: ${cause}`, { cause })));
     this.#worker.on('exit', () => this.#end(new PosternError('busy', 'the scratch host has ended')));
@@ -48,6 +48,10 @@ class ScratchThread implements Scratch {
 
   async listen(groups: readonly number[]): Promise<void> {
     await this.#ask({ do: 'listen', groups });
+  }
+
+  async serve(sockets: readonly ScratchSocket[]): Promise<void> {
+    await this.#ask({ do: 'serve', sockets });
   }
 
   async exchange(protocol: 'NETFILTER' | 'ROUTE', messages: readonly Uint8Array[]): Promise<readonly Answer[]> {

@@ -4,6 +4,7 @@
  * what comes out is the answer. Nothing of it is visible outside, and nothing is left when the thread ends.
  */
 
+import type { Address } from '../net/address.js';
 import type { NetlinkMessage } from '../wire/netlink.js';
 
 /** A device of the stand-in host. */
@@ -45,6 +46,14 @@ export interface Injection {
   readonly counters?: boolean;
 }
 
+/** A socket of the host that waits for packets. */
+export interface ScratchSocket {
+  readonly protocol: 'tcp' | 'udp';
+  /** Absent: all of the host's. */
+  readonly address?: Address;
+  readonly port: number;
+}
+
 /** What the kernel did with a packet, as it told it: undecoded, so that it can be recorded and played again. */
 export interface RawRun {
   /** Datagrams of the trace, behind each other; see `wire/nftrace`. */
@@ -82,6 +91,8 @@ export interface Scratch {
   load(text: string): Promise<void>;
   /** Takes the copies of these NFLOG groups. */
   listen(groups: readonly number[]): Promise<void>;
+  /** Has these sockets listen, in place of those before. @throws PosternError `invalid` when one can't. */
+  serve(sockets: readonly ScratchSocket[]): Promise<void>;
   /** Sends netlink messages (or batches of nf_tables) one by one; a listing's answer is all of it. */
   exchange(protocol: 'NETFILTER' | 'ROUTE', messages: readonly Uint8Array[]): Promise<readonly Answer[]>;
   /** One after the other; each run holds all that its packet caused. */

@@ -39,9 +39,9 @@ const counters: readonly (readonly [LostReason, readonly string[]])[] = [
 
 /** @param hook where it was last seen. */
 export function hostReason({ counters: grown = {} }: RawRun, hook: Hook, packet: Packet | undefined): LostReason {
-  if (packet?.fragment !== undefined && hook === 'prerouting') return 'fragment';
   const found = counters.find(([, names]) => names.some((name) => (grown[name] ?? 0) > 0));
   if (found !== undefined) return found[0];
+  if (packet?.fragment !== undefined && (hook === 'ingress' || hook === 'prerouting')) return 'fragment';
   if (packet !== undefined && isMartian(packet)) return 'martian';
   return hook === 'prerouting' || hook === 'output' ? 'routing' : 'unknown';
 }

@@ -1,13 +1,14 @@
 /** What goes between a scratch host's thread and the rest of the program. */
 
 import type { ErrorCode } from '../../errors.js';
-import type { Answer, Injection, RawRun, ScratchHost } from '../scratch.js';
+import type { Answer, Injection, RawRun, ScratchHost, ScratchSocket } from '../scratch.js';
 
 export type ToScratch =
   | { readonly id: number; readonly do: 'open' | 'dispose' }
   | { readonly id: number; readonly do: 'build'; readonly host: ScratchHost }
   | { readonly id: number; readonly do: 'load'; readonly text: string }
   | { readonly id: number; readonly do: 'listen'; readonly groups: readonly number[] }
+  | { readonly id: number; readonly do: 'serve'; readonly sockets: readonly ScratchSocket[] }
   | {
       readonly id: number;
       readonly do: 'exchange';

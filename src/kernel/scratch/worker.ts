@@ -34,6 +34,9 @@ function obey(message: ToScratch): FromScratch {
     case 'listen':
       built().listen(message.groups);
       return { id, done: true };
+    case 'serve':
+      built().serve(message.sockets);
+      return { id, done: true };
     case 'exchange':
       return { id, answers: message.messages.map((request) => built().exchange(message.protocol, request)) };
     case 'inject':

@@ -11,9 +11,10 @@ import { KernelRefusal } from '../exchange.js';
 import { dumpEntries, dumpNow, RECEIVE_BYTES, requestNow, transactNow } from '../exchange-now.js';
 import { CallError, CLONE_NEWNET, ERRNO, errnoName, fixedBuffer, lastErrno, libc } from '../layouts.js';
 import { type NlSocket, openNlSocket } from '../nl-socket.js';
-import type { Answer, Injection, RawRun, ScratchDevice, ScratchHost } from '../scratch.js';
+import type { Answer, Injection, RawRun, ScratchDevice, ScratchHost, ScratchSocket } from '../scratch.js';
 import { growth, readCounters } from './counters.js';
 import type { HeldDevice } from './device.js';
+import { openListener } from './listeners.js';
 import { sendLocal } from './local-sender.js';
 import { openTap } from './tap.js';
 import { TraceSocket } from './trace-socket.js';
@@ -53,6 +54,7 @@ export class World {
   };
   readonly #trace = new TraceSocket();
   #log: NlSocket | undefined;
+  readonly #listeners: number[] = [];
   #held: HeldDevice[] = [];
   #heldBy = new Map<string, HeldDevice>();
   #seq = 1;
@@ -92,6 +94,12 @@ export class World {
       writeLogBind(writer, this.#nextSeq(2), group);
       requestNow(this.#log, writer.finish(), this.#buffer);
     }
+  }
+
+  /** Listens on these sockets, and no longer on those before. @throws PosternError `invalid` */
+  serve(sockets: readonly ScratchSocket[]): void {
+    for (const fd of this.#listeners.splice(0)) libc.close(fd);
+    for (const socket of sockets) this.#listeners.push(openListener(socket));
   }
 
   exchange(protocol: 'NETFILTER' | 'ROUTE', bytes: Uint8Array): Answer {
@@ -139,6 +147,7 @@ export class World {
   close(): void {
     for (const socket of [this.#trace, ...Object.values(this.#sockets), this.#log]) socket?.close();
     for (const held of this.#held) held.close();
+    this.serve([]);
   }
 
   #send({ packet, at, sourceMac = PEER_MAC }: Injection): string | undefined {

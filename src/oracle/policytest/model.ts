@@ -1,5 +1,6 @@
 /** A file of policy tests, read: packets, and what must become of them. */
 
+import type { ScratchSocket } from '../../kernel/scratch.js';
 import type { AddressRange } from '../../net/address.js';
 import type { PacketLine, Position } from '../../policy/ast.js';
 import type { HostModel } from '../host.js';
@@ -28,6 +29,8 @@ export interface Given {
     readonly entries: readonly AddressRange[];
     readonly at: Position;
   }[];
+  /** What listens on the host. */
+  readonly sockets: readonly ScratchSocket[];
   /** Connections that were opened and answered, by their first packet. */
   readonly flows: readonly Sent[];
 }

@@ -15,6 +15,7 @@ import type { State, Verdict } from '../reading.js';
 import { fieldsOf } from './fields.js';
 import { HostReader } from './host-reader.js';
 import type { Expectation, Given, PolicyTest, Reply, Sent, Share, Step, TestFile } from './model.js';
+import { parseSocket } from './socket-reader.js';
 
 const verdicts: readonly Verdict[] = ['accept', 'drop', 'reject', 'answered', 'reflected', 'lost', 'incomplete'];
 const states: readonly State[] = ['new', 'established', 'related', 'invalid', 'untracked', 'none'];
@@ -67,17 +68,21 @@ class TestReader {
   }
 
   #given(node: Node | undefined): Given {
-    if (node === undefined) return { tables: [], flows: [] };
+    const nothing: Given = { tables: [], flows: [], sockets: [] };
+    if (node === undefined) return nothing;
     if (node.kind !== 'map') {
-      this.#wrong(node, 'given', 'a map with "tables:" or "connections:"');
-      return { tables: [], flows: [] };
+      return this.#wrong(node, 'given', 'a map with "tables:", "connections:" or "sockets:"') ?? nothing;
     }
-    const fields = fieldsOf(this.log, node, ['tables', 'connections']);
+    const fields = fieldsOf(this.log, node, ['tables', 'connections', 'sockets']);
     const tables = fields.get('tables')?.value;
-    const flows = fields.get('connections')?.value;
+    const listed = (name: string): readonly Node[] => {
+      const value = fields.get(name)?.value;
+      return value === undefined ? [] : this.#list(value, name);
+    };
     return {
       tables: tables === undefined ? [] : this.#tables(tables),
-      flows: flows === undefined ? [] : this.#list(flows, 'connections').flatMap((flow) => this.#sent(flow) ?? []),
+      flows: listed('connections').flatMap((flow) => this.#sent(flow) ?? []),
+      sockets: listed('sockets').flatMap((socket) => this.#convert(socket, 'sockets', parseSocket) ?? []),
     };
   }
 

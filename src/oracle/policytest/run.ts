@@ -105,7 +105,7 @@ class TestRunner {
     return end(failures.length === 0 ? 'passed' : 'failed');
   }
 
-  async #prepare({ tables, flows }: Given): Promise<void> {
+  async #prepare({ tables, flows, sockets }: Given): Promise<void> {
     const { plan, trial } = this.parts;
     for (const { table, at } of tables) {
       if (!plan.tables.some(({ name }) => name === table)) {
@@ -116,6 +116,7 @@ class TestRunner {
     const contents = planContents(filled, this.#host.interfaces);
     const groups = plan.manifest.groups.map(({ group }) => group);
     await trial.load({ ruleset: plan.ruleset, contents, groups });
+    await trial.scratch.serve(sockets);
     const refused = await trial.connect(flows.map(({ line }) => this.#flow(line)));
     for (const { reason } of refused) throw new PosternError('kernel', `a given connection was refused: ${reason}`);
   }

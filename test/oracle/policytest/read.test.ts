@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseAddress } from '../../../src/net/address.js';
 import { readTests } from '../../../src/oracle/policytest/read.js';
 
 const complaints = (text: string): string[] =>
@@ -17,7 +18,7 @@ host:
   ppp: { kind: point-to-point, address: 198.51.100.1/32 }
 tests:
   - name: one
-    given: { tables: { bad: [203.0.113.6, 198.51.100.0/28] }, connections: ["tcp wan 203.0.113.5:5 > 192.0.2.1:22"] }
+    given: { tables: { bad: [203.0.113.6, 198.51.100.0/28] }, connections: ["tcp wan 203.0.113.5:5 > 192.0.2.1:22"], sockets: [tcp 22, "udp [2001:db8::1]:domain"] }
     steps:
       - packet: tcp wan 203.0.113.5 > 192.0.2.1:22 syn
         repeat: 20
@@ -40,6 +41,10 @@ tests:
   assert.equal(file.host.interfaces[0]?.routes.length, 1);
   const [one] = file.tests;
   assert.equal(one?.given.tables[0]?.entries.length, 2);
+  assert.deepEqual(one?.given.sockets, [
+    { protocol: 'tcp', port: 22 },
+    { protocol: 'udp', address: parseAddress('2001:db8::1'), port: 53 },
+  ]);
   const [packets, jump] = one?.steps ?? [];
   assert.deepEqual(jump?.kind === 'advance' && jump.ms, 61 * 60_000);
   assert.deepEqual(packets?.kind === 'packets' && packets.expect.map(({ what }) => what), [
@@ -53,6 +58,14 @@ tests:
 });
 
 for (const [title, text, expected] of [
+  [
+    'a socket that is none is told where it stands',
+    'tests:\n  - name: one\n    given: { sockets: [sctp 22, tcp 192.0.2.1:99999] }\n    steps: []\n',
+    [
+      '3:24: "sctp 22" is no socket; write it as tcp 22 or udp 192.0.2.1:53',
+      '3:33: "99999" is not a port; ports go from 0 to 65535, without leading zeros',
+    ],
+  ],
   [
     'a mistake in a packet is told at its column',
     stepWith('packet: tcp wan 203.0.113.300 > 192.0.2.1:22'),
