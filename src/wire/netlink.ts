@@ -257,7 +257,9 @@ export class MessageWriter {
 
   /** A number up to 2^53, as 64 bits. */
   u64(type: number, value: number): void {
-    this.putU64(this.#attribute(type, 8), value);
+    const at = this.#attribute(type, 8);
+    putU32be(this.#buffer, at, Math.floor(value / 0x1_0000_0000));
+    putU32be(this.#buffer, at + 4, value % 0x1_0000_0000);
   }
 
   u64big(type: number, value: bigint): void {
@@ -266,28 +268,10 @@ export class MessageWriter {
   }
 
   bytes(type: number, value: Uint8Array): void {
-    this.put(this.#attribute(type, value.length), value);
-  }
-
-  /** Writes once more what was written at `from`, and answers where the copy is. */
-  repeat(from: number, bytes: number): number {
-    const at = this.#reserve(bytes);
-    const buffer = this.#buffer;
-    for (let index = 0; index < bytes; index++) buffer[at + index] = buffer[from + index] as number;
-    return at;
-  }
-
-  /** Puts other bytes in the place of some that were written. */
-  put(at: number, bytes: Uint8Array): void {
+    const at = this.#attribute(type, value.length);
     const buffer = this.#buffer;
     // A loop beats `set` for the few bytes of a key.
-    for (let index = 0; index < bytes.length; index++) buffer[at + index] = bytes[index] as number;
-  }
-
-  /** Puts a number up to 2^53 in the place of 64 bits. */
-  putU64(at: number, value: number): void {
-    putU32be(this.#buffer, at, Math.floor(value / 0x1_0000_0000));
-    putU32be(this.#buffer, at + 4, value % 0x1_0000_0000);
+    for (let index = 0; index < value.length; index++) buffer[at + index] = value[index] as number;
   }
 
   /** NUL-terminated text. */

@@ -1,6 +1,6 @@
 /** Writes messages about set elements: the attributes are those of nftables-elements.ts. */
 
-import { ATTRIBUTE_HEADER_BYTES, align, FLAG, type MessageWriter } from './netlink.js';
+import { FLAG, type MessageWriter } from './netlink.js';
 import { writeNfgenmsg } from './nfnetlink.js';
 import {
   CATCH_ALL,
@@ -18,6 +18,7 @@ import { writeCounter, writeQuota } from './nftables-expressions.js';
 
 /** An element list is an attribute: at most 64 KiB. Beyond this many bytes a new message is begun. */
 const LIST_BYTES = 60_000;
+
 /** Elements that are made when they are asked for, in order; an array is one too. */
 export interface ElementSource {
   readonly length: number;
@@ -40,9 +41,8 @@ export function writeElements(
   beginElementMessage(writer, type, flags, seq, set);
   const list = writer.open(LIST.ELEMENTS);
   let next = from;
-  const row = new ElementRow(writer);
   for (; next < elements.length && writer.length - list < LIST_BYTES; next++) {
-    row.write(elements.at(next) as WireElement);
+    writeElement(writer, elements.at(next) as WireElement);
   }
   writer.close(list);
   writer.end();
@@ -66,67 +66,6 @@ function beginElementMessage(writer: MessageWriter, type: number, flags: number,
   writeNfgenmsg(writer, set.family);
   writer.text(LIST.TABLE, set.table);
   writer.text(LIST.SET, set.set);
-}
-
-/** Elements one behind the other. One that looks like that before it is a copy of its bytes, in a third of the time. */
-class ElementRow {
-  /** The last one, when it has nothing but a key, an upper bound and a timeout. */
-  #last: WireElement | undefined;
-  #lastAt = 0;
-  #bytes = 0;
-
-  constructor(private readonly writer: MessageWriter) {}
-
-  write(element: WireElement): void {
-    const { writer } = this;
-    const last = this.#last;
-    const plain = isPlain(element);
-    if (plain && last !== undefined && looksLike(last, element)) {
-      this.#lastAt = writer.repeat(this.#lastAt, this.#bytes);
-      this.#vary(last, element);
-    } else {
-      this.#lastAt = writer.length;
-      writeElement(writer, element);
-      this.#bytes = writer.length - this.#lastAt;
-    }
-    this.#last = plain ? element : undefined;
-  }
-
-  /** As `writeElement` lays it out: TIMEOUT, KEY, KEY_END, the latter two around a value. */
-  #vary(last: WireElement, { key, keyEnd, timeoutMs }: WireElement): void {
-    const { writer } = this;
-    let at = this.#lastAt + ATTRIBUTE_HEADER_BYTES;
-    if (timeoutMs !== undefined) {
-      if (timeoutMs !== last.timeoutMs) writer.putU64(at + ATTRIBUTE_HEADER_BYTES, timeoutMs);
-      at += ATTRIBUTE_HEADER_BYTES + 8;
-    }
-    for (const value of [key, keyEnd]) {
-      if (value === undefined) continue;
-      writer.put(at + 2 * ATTRIBUTE_HEADER_BYTES, value);
-      at += 2 * ATTRIBUTE_HEADER_BYTES + align(value.length);
-    }
-  }
-}
-
-function isPlain(element: WireElement): boolean {
-  return (
-    element.key !== undefined &&
-    element.intervalEnd === undefined &&
-    element.expiresMs === undefined &&
-    element.comment === undefined &&
-    element.data === undefined &&
-    element.object === undefined &&
-    element.counter === undefined &&
-    element.quota === undefined
-  );
-}
-
-function looksLike(a: WireElement, b: WireElement): boolean {
-  return (
-    a.key?.length === b.key?.length &&
-    a.keyEnd?.length === b.keyEnd?.length &&
-    (a.timeoutMs === undefined) === (b.timeoutMs === undefined)
-  );
 }
 
 function writeElement(writer: MessageWriter, element: WireElement): void {
