@@ -1,4 +1,6 @@
 import type { Plan } from '../compiler/plan.js';
+import { refuseUnknownCountries } from '../engine/countries.js';
+import { countryFiles } from '../services/geoip/source.js';
 import { command } from './command.js';
 import { defaultPolicy, placeOptions } from './defaults.js';
 import { compileText, readPolicyFile } from './policy-file.js';
@@ -18,6 +20,7 @@ each with its line; the status is 3 when there are any.`,
   async run({ values, args, io }) {
     const file = args[0] ?? defaultPolicy;
     const { plan } = compileText(readPolicyFile(file));
+    refuseUnknownCountries(plan, countryFiles);
     const inKernel = values['no-kernel'] !== true;
     if (inKernel) await checkInKernel(plan, values.netns);
     if (values.json === true) await io.out(`${JSON.stringify({ file, kernel: inKernel, warnings: plan.warnings })}\n`);

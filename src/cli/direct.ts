@@ -1,5 +1,6 @@
 /** Policies planned and applied without a daemon: what it would do, done by the command itself. */
 
+import { refuseUnknownCountries } from '../engine/countries.js';
 import type { Engine, EngineEvents } from '../engine/engine.js';
 import { entriesDiff } from '../engine/entries-diff.js';
 import { emptyLoadable, loadable } from '../engine/loader.js';
@@ -10,6 +11,7 @@ import { PosternError } from '../errors.js';
 import { enterNamespace } from '../kernel/netns.js';
 import { openKernel } from '../kernel/open.js';
 import { parseDuration } from '../net/duration.js';
+import { countryFiles } from '../services/geoip/source.js';
 import type { Io } from './command.js';
 import { Closers } from './daemon/closers.js';
 import { openGround } from './daemon/ground.js';
@@ -28,6 +30,7 @@ export async function planDirectly(file: string, { netns, state }: Places): Prom
   const folder = state ?? defaultState(netns);
   const kept = await stateFile(folder).read();
   const { plan } = compileText(readPolicyFile(file), kept?.manifest);
+  refuseUnknownCountries(plan, countryFiles);
   const kernel = await openKernel(netns === undefined ? {} : { netns });
   try {
     await kernel.adopt(kept?.manifest ?? plan.manifest);

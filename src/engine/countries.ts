@@ -7,10 +7,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Manifest, Plan, SetRole } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import { type GeoipSpec, geoipDuty } from '../extensions/geoip-names.js';
-import type { ElementChange, Kernel, SetIndex } from '../kernel/kernel.js';
+import type { BulkContents, ElementChange, Kernel, SetIndex } from '../kernel/kernel.js';
+import { addressBits } from '../net/address.js';
 import type { PackedRanges } from '../net/packed-ranges.js';
-import type { Origin } from '../nft/model.js';
+import type { NftSet } from '../nft/model.js';
 import type { Presence } from '../nft/presence.js';
+import type { DiagnosticJson } from '../policy/diagnostics.js';
 import type { Clock } from './clock.js';
 import type { Gate } from './gate.js';
 import { Periodic } from './periodic.js';
@@ -74,11 +76,11 @@ export class Countries {
    * Elements for the sets that a load will make.
    * @throws PosternError `policy` at the rule that names a country without files.
    */
-  async prepare(plan: Plan, presence: Presence): Promise<ReadonlyMap<SetIndex, readonly ElementChange[]>> {
+  async prepare(plan: Plan, presence: Presence): Promise<BulkContents> {
     const wanted = this.#wantedBy(plan);
-    const filled = new Map<SetIndex, readonly ElementChange[]>();
+    const filled = new Map<SetIndex, Iterable<ElementChange>>();
     if (wanted === undefined) return filled;
-    this.#refuseUnknown(wanted, plan);
+    refuseUnknownCountries(plan, this.options.source!);
     for (const one of wanted.sets) {
       if (presence.sets.has(one.path)) continue;
       filled.set(one.set, await this.#elements(wanted.database, one));
@@ -123,9 +125,9 @@ export class Countries {
   }
 
   #wantedBy({ manifest, duties }: Pick<Plan, 'manifest' | 'duties'>): Wanted | undefined {
-    const duty = duties.find(({ kind }) => kind === geoipDuty);
-    if (duty === undefined || this.options.source === undefined) return undefined;
-    return { database: (duty.spec as GeoipSpec).database, sets: countrySets(manifest) };
+    const database = databaseOf(duties);
+    if (database === undefined || this.options.source === undefined) return undefined;
+    return { database, sets: countrySets(manifest) };
   }
 
   #stamp(database: string, { countries }: CountriesRole): string {
@@ -133,26 +135,17 @@ export class Countries {
     return [database, ...countries.map((country) => source?.stamp(database, country) ?? missing)].join('\n');
   }
 
-  #refuseUnknown({ database, sets }: Wanted, plan: Plan): void {
-    for (const { role, path } of sets) {
-      const unknown = role.countries.find((country) => this.options.source?.stamp(database, country) === undefined);
-      if (unknown === undefined) continue;
-      throw new PosternError(
-        'policy',
-        `${placeOf(plan, path)}there is no country ${unknown} in ${database}; make its files with "postern geoip build"`,
-      );
-    }
+  async #elements(database: string, { set, role }: CountrySet): Promise<Iterable<ElementChange>> {
+    return additions(await this.options.source!.ranges(database, role), set);
   }
+}
 
-  async #elements(database: string, { set, role }: CountrySet): Promise<ElementChange[]> {
-    const ranges = await this.options.source!.ranges(database, role);
-    const bytes = ranges.records();
-    const size = role.family === 4 ? 4 : 16;
-    return Array.from({ length: ranges.count }, (_, index): ElementChange => {
-      const at = index * size * 2;
-      return { op: 'add', set, key: bytes.subarray(at, at + size), keyEnd: bytes.subarray(at + size, at + 2 * size) };
-    });
-  }
+/** Made when they are asked for: half a million at a time are a burden on the memory's collector. */
+function* additions(ranges: PackedRanges, set: SetIndex): Iterable<ElementChange> {
+  const bytes = new Uint8Array(ranges.records());
+  const size = addressBits(ranges.family) / 8;
+  for (let at = 0; at < bytes.length; at += 2 * size)
+    yield { op: 'add', set, key: bytes.subarray(at, at + size), keyEnd: bytes.subarray(at + size, at + 2 * size) };
 }
 
 const missing = 'missing';
@@ -167,12 +160,39 @@ function countrySets(manifest: Manifest): CountrySet[] {
   });
 }
 
-/** `file:line:column: ` of the rule that the set was made for. */
-function placeOf({ ruleset }: Plan, path: string): string {
-  const origin = ruleset.tables
-    .flatMap(({ family, name, sets }) => sets.map((set) => [`${family} ${name} ${set.name}`, set.origin] as const))
-    .find(([candidate]) => candidate === path)?.[1];
-  return origin === undefined ? '' : place(origin);
+const databaseOf = (duties: Plan['duties']): string | undefined =>
+  (duties.find(({ kind }) => kind === geoipDuty)?.spec as GeoipSpec | undefined)?.database;
+
+/**
+ * Holds the countries that a policy names against the database.
+ * @throws PosternError `policy` with all that aren't there, each at the first rule that looks into them; its details are
+ *   diagnostics as JSON.
+ */
+export function refuseUnknownCountries({ ruleset, manifest, duties }: Plan, source: CountrySource): void {
+  const database = databaseOf(duties);
+  if (database === undefined) return;
+  const origins = new Map<string, NftSet['origin']>(
+    ruleset.tables.flatMap(({ family, name, sets }) =>
+      sets.map((set) => [`${family} ${name} ${set.name}`, set.origin] as const),
+    ),
+  );
+  const found = new Map<string, DiagnosticJson>();
+  for (const { role, path } of countrySets(manifest)) {
+    for (const country of role.countries) {
+      const at = origins.get(path);
+      if (at === undefined || source.stamp(database, country) !== undefined) continue;
+      const message = `there is no country ${country} in ${database}`;
+      const { file, line, column } = at;
+      const told = { severity: 'error', file, line, column, message, hint } as const;
+      found.set(`${line}:${column} ${country}`, told);
+    }
+  }
+  const details = [...found.values()];
+  const [first] = details;
+  if (first === undefined) return;
+  throw new PosternError('policy', `${first.file}:${first.line}:${first.column}: ${first.message}; ${hint}`, {
+    details,
+  });
 }
 
-const place = ({ file, line, column }: Origin): string => `${file}:${line}:${column}: `;
+const hint = 'make its files with "postern geoip build", or name their folder with "geoip: { database: FOLDER }"';

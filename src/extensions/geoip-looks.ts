@@ -4,7 +4,7 @@ import type { Family } from '../net/address.js';
 import { addTo, goto, match, setRef } from '../nft/build.js';
 import type { Statement } from '../nft/model.js';
 import { addressOf, addressType } from './address-field.js';
-import { endingChain } from './ending-chain.js';
+import { type Decision, endingChain } from './decision.js';
 import type { Line, MatchFragment } from './fragment.js';
 import type { SetRequest, Site } from './site.js';
 
@@ -45,13 +45,6 @@ export function looksInto(looks: readonly Look[], database: string, site: Site):
       { statements: others },
     ],
   };
-}
-
-interface Decision {
-  readonly family: Family;
-  readonly site: Site;
-  readonly matched: readonly Statement[];
-  readonly others: readonly Statement[];
 }
 
 /** Lines that look one after the other; each comes to an end of the decision, or goes on to the next look. */

@@ -149,7 +149,7 @@ export class FakeKernel implements Kernel {
     this.state.tables = tables;
     this.#loadIpsets(plan.manifest.ipsets ?? [], previous?.ipsets ?? []);
     this.#manifest = plan.manifest;
-    for (const [, changes] of fresh) this.#transact(changes);
+    for (const [, changes] of fresh) this.#transact([...changes]);
   }
 
   async markConnection(connection: FlowMark): Promise<void> {

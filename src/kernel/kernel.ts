@@ -54,7 +54,7 @@ export interface ElementState extends ElementKey {
 }
 
 /** Additions to sets that aren't there yet; sets that are there are left alone. */
-export type BulkContents = ReadonlyMap<SetIndex, readonly ElementChange[]>;
+export type BulkContents = ReadonlyMap<SetIndex, Iterable<ElementChange>>;
 
 export interface ObjectState {
   readonly packets?: bigint;

@@ -153,9 +153,15 @@ export class RealKernel implements Kernel {
     return undo;
   }
 
-  async #changeInParts(changes: readonly ElementChange[]): Promise<void> {
-    for (let at = 0; at < changes.length; at += bulkChanges)
-      await this.elements.change(changes.slice(at, at + bulkChanges), { bulk: true });
+  async #changeInParts(changes: Iterable<ElementChange>): Promise<void> {
+    let part: ElementChange[] = [];
+    for (const change of changes) {
+      part.push(change);
+      if (part.length < bulkChanges) continue;
+      await this.elements.change(part, { bulk: true });
+      part = [];
+    }
+    await this.elements.change(part, { bulk: true });
   }
 
   /** What a load that failed has made. Its own failure must not hide the one that led here. */

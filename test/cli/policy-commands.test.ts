@@ -84,6 +84,24 @@ suite('check', () => {
     assert.match(err, /missing\.yaml:2:\d+: error: the list "nowhere\.txt" can't be read/);
     assert.match(err, /missing\.yaml:6:\d+: error: .*nobody-of-this-name/);
   });
+
+  test('names all countries that the database has no files of, each at its rule', async () => {
+    for (const family of [4, 6]) writeFileSync(join(folder, `DE.iv${family}`), '');
+    const rules = ['geoip: { from: DE }', 'geoip: { from: [DE, XB] }', 'geoip: { to: not XA }'];
+    const text = rules.map((rule) => `      - { ${rule}, do: drop }\n`).join('');
+    const countries = policyFile(
+      'countries.yaml',
+      `geoip: { database: ${folder} }\nchains:\n  input:\n    rules:\n${text}`,
+    );
+    const { status, err } = await line('check', '--no-kernel', countries);
+    assert.equal(status, 3);
+    assert.doesNotMatch(err, /no country DE/);
+    assert.match(
+      err,
+      /countries\.yaml:6:\d+: error: there is no country XB in \S+; make its files with "postern geoip build"/,
+    );
+    assert.match(err, /countries\.yaml:7:\d+: error: there is no country XA in \S+; make /);
+  });
 });
 
 suite('compile', () => {

@@ -1,6 +1,7 @@
 /** What stands under daemon and direct commands alike: state folder, store, kernel and engine. */
 
 import { join } from 'node:path';
+import { refuseUnknownCountries } from '../../engine/countries.js';
 import { createEngine } from '../../engine/create.js';
 import type { Engine } from '../../engine/engine.js';
 import type { PolicyText } from '../../engine/policy-control.js';
@@ -46,7 +47,11 @@ export async function openGround({ stateFolder, readPolicy, notify, onStop }: Gr
     audit: (drafts) => audit.change(drafts),
     stateFolder,
     readPolicy: async () => readPolicy(),
-    compile: async (source, previous) => compileText(source, previous),
+    compile: async (source, previous) => {
+      const compiled = compileText(source, previous);
+      refuseUnknownCountries(compiled.plan, countryFiles);
+      return compiled;
+    },
     openLinks: (changed) => openLinks({ changed }),
     countries: countryFiles,
     prove: async (next, from, terms) => {
