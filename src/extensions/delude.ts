@@ -77,7 +77,7 @@ export function openChain(limit: AnswerLimit, site: Site): string {
   return site.sharedChain(`trap_delude${number === 1 ? '' : `_${number}`}`, [
     ...boundLines('delude', limit, site),
     { family: 4, statements: [areFlags('syn'), synproxy({ mss: 1460 })] },
-    { family: 6, statements: [areFlags('syn'), ...toResponder('delude', site)] },
+    ...toResponder('delude', site, [areFlags('syn')]).map((line) => ({ ...line, family: 6 as const })),
     ...refusingLines,
   ]);
 }

@@ -78,7 +78,7 @@ function holding({ mode = 'tarpit', limit = defaultLimit }: Static<typeof schema
   if (mode !== 'tarpit') {
     site.note(`mode ${mode}: answered by the daemon, from copies of the packets`);
     const others = site.hooks.includes('ingress') ? [notForUs] : [];
-    return ending(chainWith(mode, limit, [...others, { statements: toResponder(mode, site) }], site));
+    return ending(chainWith(mode, limit, [...others, ...toResponder(mode, site)], site));
   }
   if (site.hooks.includes('ingress')) {
     site.note('answered at ingress by turning packets round: no conntrack, no route; segments with data by the daemon');
@@ -108,7 +108,7 @@ const familyLines = (family: Family, site: Site): Line[] => [
   { statements: [areFlags('syn'), answerSyn(family, site)] },
   { statements: [areFlags('ack'), ...answerAck(family, site)] },
   { statements: [areFlags('syn', 'ack'), rejectTcpReset] },
-  { statements: toResponder('tarpit', site) },
+  ...toResponder('tarpit', site),
 ];
 
 /** The chain of input and forward. */
@@ -119,7 +119,7 @@ export const heldChain = (limit: AnswerLimit, site: Site): string =>
     [
       { family: 4, statements: [areFlags('syn'), synproxy({ mss: 1460 })] },
       { statements: [areFlags('syn', 'ack'), rejectTcpReset] },
-      { statements: toResponder('tarpit', site) },
+      ...toResponder('tarpit', site),
     ],
     site,
   );

@@ -4,14 +4,13 @@ import type { LoggedPacket } from '../wire/nflog.js';
 import type { DutyOutput, DutySpec, PacketDuty } from './packet-duty.js';
 import { MAX_REPLY_BYTES } from './packet-duty.js';
 import { COUNTERS, type CounterName } from './packet-messages.js';
+import type { RawSender, SendWay } from './raw-sender.js';
 import { TokenBucket } from './token-bucket.js';
 
-/** What a duty's replies go to: RawSender. */
-export interface ReplySender {
-  slot(family: 4 | 6, bytes: number): Buffer;
-  queued(family: 4 | 6): number;
-  cut(family: 4 | 6, count: number): void;
-}
+/** What a duty's replies go to. */
+export type ReplySender = Pick<RawSender, 'slot' | 'slotBack' | 'queued' | 'cut'>;
+
+const ways: readonly SendWay[] = [4, 6, 'back'];
 
 /** Packets of a group share datagrams above the first rate, and stop to below the second. */
 const BATCH_ABOVE_PER_SECOND = 20_000;
@@ -35,6 +34,8 @@ export class DutyRunner implements DutyOutput {
   #threshold = 1;
   #nowMs = 0;
   readonly #bucket: TokenBucket | undefined;
+  /** Replies of others that wait, by way. */
+  readonly #queued = [0, 0, 0];
 
   /** @param row this duty's counters, in the order of COUNTERS */
   constructor(
@@ -51,45 +52,49 @@ export class DutyRunner implements DutyOutput {
   packet(packet: LoggedPacket, nowMs: number): void {
     this.#nowMs = nowMs;
     this.#windowPackets++;
-    this.#add('packets', 1);
-    this.#add('bytes', packet.payloadBytes);
+    this.#add(column.packets, 1);
+    this.#add(column.bytes, packet.payloadBytes);
     this.#countLoss(packet.sequence);
-    const four = this.sender.queued(4);
-    const six = this.sender.queued(6);
+    this.#noteQueued();
     try {
       this.duty.packet(packet, this, nowMs);
     } catch {
-      this.#failed(four, six);
+      this.#failed();
     }
   }
 
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
-    const four = this.sender.queued(4);
-    const six = this.sender.queued(6);
+    this.#noteQueued();
     try {
       this.duty.tick?.(nowMs, this);
     } catch {
-      this.#failed(four, six);
+      this.#failed();
     }
   }
 
   reply(family: 4 | 6, bytes: number): Buffer | undefined {
+    return this.#mayReply(family, bytes) ? this.sender.slot(family, bytes) : undefined;
+  }
+
+  replyBack(packet: LoggedPacket, family: 4 | 6, bytes: number): Buffer | undefined {
+    if (packet.frameFrom === 0) return this.reply(family, bytes);
+    return this.#mayReply(family, bytes) ? this.sender.slotBack(family, bytes, packet) : undefined;
+  }
+
+  #mayReply(family: 4 | 6, bytes: number): boolean {
     if (bytes > MAX_REPLY_BYTES || bytes < (family === 4 ? 20 : 40)) throw new RangeError(`a reply of ${bytes} bytes`);
-    if (this.#bucket?.take(this.#nowMs) !== true) {
-      this.#add('limited', 1);
-      return undefined;
-    }
-    this.#add('replies', 1);
-    return this.sender.slot(family, bytes);
+    const may = this.#bucket?.take(this.#nowMs) === true;
+    this.#add(may ? column.replies : column.limited, 1);
+    return may;
   }
 
   event(event: unknown): void {
     if (this.#events.length >= MAX_EVENTS) {
-      this.#add('eventsDropped', 1);
+      this.#add(column.eventsDropped, 1);
       return;
     }
-    this.#add('events', 1);
+    this.#add(column.events, 1);
     this.#events.push(event);
   }
 
@@ -124,23 +129,27 @@ export class DutyRunner implements DutyOutput {
   }
 
   /** A duty that fails on a packet has not answered it; the next packet is another chance. */
-  #failed(four: number, six: number): void {
-    this.sender.cut(4, four);
-    this.sender.cut(6, six);
-    this.#add('failures', 1);
+  #failed(): void {
+    for (const [index, way] of ways.entries()) this.sender.cut(way, this.#queued[index] as number);
+    this.#add(column.failures, 1);
+  }
+
+  #noteQueued(): void {
+    this.#queued[0] = this.sender.queued(4);
+    this.#queued[1] = this.sender.queued(6);
+    this.#queued[2] = this.sender.queued('back');
   }
 
   #countLoss(sequence: number): void {
     if (this.#expected !== undefined) {
       const gap = (sequence - this.#expected) >>> 0;
       if (gap >= HALF_RANGE) return;
-      this.#add('lost', gap);
+      this.#add(column.lost, gap);
     }
     this.#expected = (sequence + 1) >>> 0;
   }
 
-  #add(name: CounterName, count: number): void {
-    const at = column[name];
+  #add(at: number, count: number): void {
     this.row[at] = (this.row[at] as number) + count;
   }
 }

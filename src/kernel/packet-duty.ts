@@ -27,6 +27,12 @@ export interface DutyOutput {
    * @param bytes at most MAX_REPLY_BYTES
    */
   reply(family: 4 | 6, bytes: number): Buffer | undefined;
+  /**
+   * As `reply`, but back on the way that `packet` came: by its device, to the neighbour who brought it, past routes and
+   * output rules. Only for a packet that the kernel would answer on that way, too. What came without an Ethernet header is
+   * answered by the routes. The checksum of an IPv4 header is the duty's.
+   */
+  replyBack(packet: LoggedPacket, family: 4 | 6, bytes: number): Buffer | undefined;
   /** Something that the main thread must know: for decisions, not for every packet. Beyond a bound it is counted and dropped. */
   event(event: unknown): void;
 }

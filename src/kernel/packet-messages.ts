@@ -16,7 +16,7 @@ export interface PacketWorkerData {
 }
 
 /** Sockets of the packet worker. */
-export const PACKET_FDS = 3;
+export const PACKET_FDS = 4;
 
 export type ToPacketWorker =
   /** Replaces all duties; those that stay the same go on undisturbed. */

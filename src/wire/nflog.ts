@@ -16,6 +16,8 @@
  * | packet | 9 PAYLOAD | the packet from its IP header on, cut to the bytes to copy |
  * | packet | 10 PREFIX | text |
  * | packet | 12 SEQ | u32, counts every packet of the group, also those that were lost |
+ * | packet | 15 HWTYPE | u16, ARP type of the device that it came in by: 1 Ethernet |
+ * | packet | 16 HWHEADER | the header of its frame |
  *
  * The group is the resource id of the nfgenmsg header.
  */
@@ -39,7 +41,19 @@ const CFG = { CMD: 1, MODE: 2, BUFFER_BYTES: 3, TIMEOUT: 4, THRESHOLD: 5, FLAGS:
 const COMMAND = { BIND: 1, UNBIND: 2 } as const;
 const COPY_PACKET = 2;
 const FLAG_SEQUENCE = 1;
-const ATTR = { HEADER: 1, MARK: 2, IN: 4, OUT: 5, PAYLOAD: 9, PREFIX: 10, SEQUENCE: 12 } as const;
+const ETHERNET = 1;
+const ETHERNET_BYTES = 14;
+const ATTR = {
+  HEADER: 1,
+  MARK: 2,
+  IN: 4,
+  OUT: 5,
+  PAYLOAD: 9,
+  PREFIX: 10,
+  SEQUENCE: 12,
+  LINK_TYPE: 15,
+  FRAME: 16,
+} as const;
 
 export interface LogGroupConfig {
   /** Bytes of each packet to copy. */
@@ -108,6 +122,9 @@ export class LoggedPacket {
   data: Buffer = Buffer.alloc(0);
   payloadFrom = 0;
   payloadTo = 0;
+  /** Where the header of its Ethernet frame lies: destination, source, type. 0: it has none. */
+  frameFrom = 0;
+  #linkType = 0;
   #prefixFrom = 0;
   #prefixTo = 0;
   /** The prefix of a packet before: mostly it is this one's, too. */
@@ -148,10 +165,12 @@ export class LoggedPacket {
     this.group = data.readUInt16BE(from - 2);
     this.hook = this.mark = this.inDevice = this.outDevice = this.sequence = 0;
     this.payloadFrom = this.payloadTo = this.#prefixFrom = this.#prefixTo = 0;
+    this.frameFrom = this.#linkType = 0;
     for (let next = from, stop = 0; next < end; next = align(stop)) {
       stop = attributeEnd(data, next, end);
       this.#take(attributeType(data, next), next + ATTRIBUTE_HEADER_BYTES, stop);
     }
+    if (this.#linkType !== ETHERNET) this.frameFrom = 0;
     return true;
   }
 
@@ -181,6 +200,13 @@ export class LoggedPacket {
         break;
       case ATTR.SEQUENCE:
         this.sequence = this.#u32(from, to);
+        break;
+      case ATTR.LINK_TYPE:
+        if (to - from !== 2) throw malformed(`16-bit number of ${to - from} bytes`, from);
+        this.#linkType = this.data.readUInt16BE(from);
+        break;
+      case ATTR.FRAME:
+        this.frameFrom = to - from < ETHERNET_BYTES ? 0 : from;
         break;
     }
   }

@@ -16,6 +16,9 @@ function sending(): ReplySender {
       queued++;
       return Buffer.alloc(2048);
     },
+    slotBack() {
+      return Buffer.alloc(2048);
+    },
     queued: (family) => (family === 4 ? queued : 0),
     cut(family, count) {
       if (family === 4) queued = count;
@@ -159,4 +162,16 @@ test('a token bucket gives all of its burst at once and refills with time', () =
   assert.equal(bucket.take(99), false);
   assert.equal(bucket.take(100), true);
   assert.equal(bucket.take(100), false);
+});
+
+test('an answer goes back only on a way that is known, and within the limit', () => {
+  const { runner, sender, counter } = running({}, { replies: { perSecond: 1, burst: 2 } });
+  const ways: string[] = [];
+  sender.slot = () => Buffer.alloc(2048, ways.push('routes'));
+  sender.slotBack = () => Buffer.alloc(2048, ways.push('back'));
+  const framed = packet(1);
+  framed.frameFrom = 20;
+  for (const copy of [packet(0), framed, framed]) runner.replyBack(copy, 4, 40);
+  assert.deepEqual(ways, ['routes', 'back']);
+  assert.deepEqual([counter('replies'), counter('limited')], [2, 1]);
 });

@@ -1,14 +1,13 @@
 /** Our rules on a scratch host, with the daemon's responder beside them: packets in, what is answered out. */
 
 import type { Plan } from '../../src/compiler/plan.js';
-import { responderModes } from '../../src/extensions/models/responder.js';
+import { responderWay } from '../../src/extensions/responder.js';
 import { openScratch } from '../../src/kernel/open-scratch.js';
 import type { Scratch } from '../../src/kernel/scratch.js';
 import { renderRuleset } from '../../src/nft/render.js';
 import { scratchHost } from '../../src/oracle/host.js';
 import { planContents } from '../../src/oracle/plan-contents.js';
 import { answerSegment } from '../../src/services/responder/answer.js';
-import { checksum } from '../../src/wire/checksum.js';
 import { readLogCopies } from '../../src/wire/nflog.js';
 import type { Scope } from '../kernel/namespace.js';
 import { compiled, world } from '../kernel/scratch-world.js';
@@ -62,13 +61,11 @@ export async function goldenHost(scope: Scope): Promise<GoldenHost> {
 
 /** The responder's answer to a copy, as the kernel would send it. */
 function responded(prefix: string, copy: Uint8Array): Buffer[] {
-  const mode = responderModes.find((known) => known === prefix);
+  const mode = responderWay(prefix)?.mode;
   if (mode === undefined) throw new Error(`no rule of a trap logs "${prefix}"`);
   let packet: Buffer | undefined;
   const draw = Math.floor(Math.random() * 2 ** 32);
   const copied = { data: copy, payloadFrom: 0, payloadTo: copy.length };
   answerSegment(copied, mode, draw, (_, bytes) => (packet = Buffer.alloc(bytes, 0xee)));
-  if (packet === undefined) return [];
-  if (packet[0]! >> 4 === 4) packet.writeUInt16BE(checksum(packet.subarray(0, 20)), 10);
-  return [packet];
+  return packet === undefined ? [] : [packet];
 }

@@ -153,3 +153,23 @@ test('the checksum is that of RFC 1071, of any length, in parts as in one', () =
     }),
   );
 });
+
+test('the header of a frame is found where the packet came by Ethernet, and nowhere else', () => {
+  const frameOf = (linkType: number, bytes: number): number => {
+    const writer = new MessageWriter(256);
+    writer.begin(0x0400, 0, 0);
+    writer.header(Uint8Array.of(2, 0, 0, 5));
+    writer.bytes(15, Uint8Array.of(linkType >> 8, linkType & 255));
+    writer.bytes(16, new Uint8Array(bytes).fill(7));
+    writer.end();
+    const datagram = writer.finish();
+    const packet = new LoggedPacket();
+    assert.ok(packet.read(datagram, 0, datagram.length));
+    return packet.frameFrom === 0 ? 0 : datagram.readUInt8(packet.frameFrom + bytes - 1);
+  };
+  assert.equal(frameOf(1, 14), 7);
+  assert.equal(frameOf(1, 18), 7);
+  assert.equal(frameOf(1, 13), 0);
+  assert.equal(frameOf(772, 14), 0);
+  assert.equal(frameOf(65_534, 14), 0);
+});

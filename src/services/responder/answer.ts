@@ -46,8 +46,7 @@ function copyBytes(to: Uint8Array, at: number, from: Uint8Array, first: number, 
 }
 
 /**
- * Writes the answer to a packet of which at least the headers are there. The checksum of an IPv4 header is left to the
- * kernel. What is no whole TCP segment, or comes from or goes to more than one host, is not answered.
+ * Writes the answer to a packet of which at least the headers are there. What is no whole TCP segment, or comes from or goes to more than one host, is not answered.
  * @param draw a uniformly random unsigned 32-bit number; only honeypot mode uses it.
  * @returns whether there is an answer.
  */
@@ -104,6 +103,7 @@ function writeIpv4(packet: Uint8Array, data: Uint8Array, at: number, mode: Respo
   put16(packet, 10, 0);
   copyBytes(packet, 12, data, at + 16, 4);
   copyBytes(packet, 16, data, at + 12, 4);
+  put16(packet, 10, checksumOf(sumWords(packet, 0, 20)));
 }
 
 /** The original negates the id as it lies in memory of a little-endian host. */

@@ -1,21 +1,22 @@
-/** The responder in the packet worker: the prefix of a copy says how it is answered. */
+/** The responder in the packet worker: the prefix of a copy says how it is answered, and on which way. */
 
-import { type ResponderMode, responderModes } from '../../extensions/models/responder.js';
+import { responderWay } from '../../extensions/responder.js';
 import type { CreateDuty, DutyOutput } from '../../kernel/packet-duty.js';
+import type { LoggedPacket } from '../../wire/nflog.js';
 import { answerSegment } from './answer.js';
-
-const modes = new Set<string>(responderModes);
-const isMode = (prefix: string): prefix is ResponderMode => modes.has(prefix);
 
 export const createDuty: CreateDuty = () => {
   let output: DutyOutput | undefined;
-  const allocate = (family: 4 | 6, bytes: number): Buffer | undefined => output?.reply(family, bytes);
+  let asked: LoggedPacket | undefined;
+  const routed = (family: 4 | 6, bytes: number): Buffer | undefined => output?.reply(family, bytes);
+  const back = (family: 4 | 6, bytes: number): Buffer | undefined => asked && output?.replyBack(asked, family, bytes);
   return {
     packet(packet, out) {
-      const { prefix } = packet;
-      if (!isMode(prefix)) return;
+      const way = responderWay(packet.prefix);
+      if (way === undefined) return;
       output = out;
-      answerSegment(packet, prefix, Math.floor(Math.random() * 0x1_0000_0000), allocate);
+      asked = packet;
+      answerSegment(packet, way.mode, Math.floor(Math.random() * 0x1_0000_0000), way.back ? back : routed);
     },
   };
 };

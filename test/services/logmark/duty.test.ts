@@ -8,7 +8,11 @@ import type { LoggedPacket } from '../../../src/wire/nflog.js';
 function world() {
   const told: MarkedCopy[] = [];
   const duty = createDuty(undefined);
-  const out: DutyOutput = { reply: () => undefined, event: (event) => told.push(event as MarkedCopy) };
+  const out: DutyOutput = {
+    reply: () => undefined,
+    replyBack: () => undefined,
+    event: (event) => told.push(event as MarkedCopy),
+  };
   return {
     told,
     copy: (prefix: string, packet: string, mark = 0, nowMs = 0) =>

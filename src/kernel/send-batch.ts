@@ -1,0 +1,145 @@
+/**
+ * Packets for one socket, sent with one call. Everything that the kernel reads (addresses, vectors, packets) lies in
+ * buffers that live as long as the batch.
+ */
+
+import {
+  AF,
+  addressOf,
+  ERRNO,
+  fixedBuffer,
+  IOVEC,
+  lastErrno,
+  libc,
+  MMSGHDR,
+  MSG,
+  MSGHDR,
+  SOCKADDR_IN,
+  SOCKADDR_IN6,
+  SOCKADDR_LL,
+} from './layouts.js';
+
+/** Packets of one call. */
+export const SEND_BATCH = 64;
+export const SLOT_BYTES = 2_048;
+
+export interface SendCounts {
+  sent: number;
+  failed: number;
+}
+
+/** What goes in front of the packet, and how its destination is written. */
+export interface SendForm {
+  readonly headerBytes: number;
+  readonly addressBytes: number;
+  readonly addressFamily: number;
+  /** Where an IP header has the destination that the address needs; absent: the address is the caller's. */
+  readonly destination?: { readonly from: number; readonly bytes: number; readonly to: number };
+}
+
+export const IPV4_FORM: SendForm = {
+  headerBytes: 0,
+  addressBytes: SOCKADDR_IN.BYTES,
+  addressFamily: AF.INET,
+  destination: { from: 16, bytes: 4, to: SOCKADDR_IN.ADDRESS },
+};
+export const IPV6_FORM: SendForm = {
+  headerBytes: 0,
+  addressBytes: SOCKADDR_IN6.BYTES,
+  addressFamily: AF.INET6,
+  destination: { from: 24, bytes: 16, to: SOCKADDR_IN6.ADDRESS },
+};
+export const FRAME_FORM: SendForm = {
+  headerBytes: 14,
+  addressBytes: SOCKADDR_LL.BYTES,
+  addressFamily: AF.PACKET,
+};
+
+export class SendBatch {
+  #count = 0;
+  /** What stands in the vectors. */
+  readonly #lengths = new Uint16Array(SEND_BATCH);
+  readonly #packets: Buffer[] = [];
+  /** SLOT_BYTES of each packet. */
+  readonly memory = fixedBuffer(SEND_BATCH * SLOT_BYTES);
+  /** The form's address of each packet. */
+  readonly addresses: Buffer;
+  readonly #vectors = fixedBuffer(SEND_BATCH * IOVEC.BYTES);
+  readonly #headers = fixedBuffer(SEND_BATCH * MMSGHDR.BYTES);
+  readonly #headersAt = addressOf(this.#headers);
+
+  constructor(
+    readonly fd: number,
+    private readonly form: SendForm,
+  ) {
+    const { addressBytes, addressFamily, headerBytes } = form;
+    this.addresses = fixedBuffer(SEND_BATCH * addressBytes);
+    const [memoryAt, addressesAt, vectorsAt] = [
+      addressOf(this.memory),
+      addressOf(this.addresses),
+      addressOf(this.#vectors),
+    ];
+    for (let index = 0; index < SEND_BATCH; index++) {
+      this.#packets.push(this.memory.subarray(index * SLOT_BYTES + headerBytes, (index + 1) * SLOT_BYTES));
+      this.addresses.writeUInt16LE(addressFamily, index * addressBytes);
+      this.#vectors.writeBigUInt64LE(memoryAt + BigInt(index * SLOT_BYTES), index * IOVEC.BYTES + IOVEC.BASE);
+      const header = index * MMSGHDR.BYTES;
+      this.#headers.writeBigUInt64LE(addressesAt + BigInt(index * addressBytes), header + MSGHDR.NAME);
+      this.#headers.writeUInt32LE(addressBytes, header + MSGHDR.NAME_LENGTH);
+      this.#headers.writeBigUInt64LE(vectorsAt + BigInt(index * IOVEC.BYTES), header + MSGHDR.IOV);
+      this.#headers.writeBigUInt64LE(1n, header + MSGHDR.IOV_COUNT);
+    }
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** The next packet's buffer: behind the header, when the form has one. */
+  slot(bytes: number): Buffer {
+    const index = this.#count++;
+    if (this.#lengths[index] !== bytes) {
+      this.#lengths[index] = bytes;
+      this.#vectors.writeUInt32LE(this.form.headerBytes + bytes, index * IOVEC.BYTES + IOVEC.LENGTH);
+    }
+    return this.#packets[index] as Buffer;
+  }
+
+  /** Forgets all but the first `count` packets. */
+  cut(count: number): void {
+    if (count < this.#count) this.#count = count;
+  }
+
+  /** Sends the batch. A packet that the kernel refuses is skipped; when its buffers are full the rest is dropped. */
+  flush(counts: SendCounts): void {
+    const count = this.#count;
+    if (count === 0) return;
+    if (this.form.destination !== undefined) for (let index = 0; index < count; index++) this.#address(index);
+    this.#count = 0;
+    for (let next = 0; next < count; ) {
+      const at = this.#headersAt + BigInt(next * MMSGHDR.BYTES);
+      const sent = libc.sendmmsg(this.fd, at, count - next, MSG.DONTWAIT);
+      if (sent > 0) {
+        counts.sent += sent;
+        next += sent;
+        continue;
+      }
+      const full = lastErrno() === ERRNO.EAGAIN || lastErrno() === ERRNO.ENOBUFS;
+      const dropped = full ? count - next : 1;
+      counts.failed += dropped;
+      next += dropped;
+    }
+  }
+
+  /** Where the packet goes stands in its IP header. */
+  #address(index: number): void {
+    const { destination, addressBytes } = this.form;
+    if (destination === undefined) return;
+    const to = index * addressBytes + destination.to;
+    const from = index * SLOT_BYTES + destination.from;
+    // Byte by byte: a copy of so few by Buffer makes two views first.
+    for (let byte = 0; byte < destination.bytes; byte++) {
+      this.addresses[to + byte] = this.memory[from + byte] as number;
+    }
+  }
+}
