@@ -70,6 +70,7 @@ export const geoip: Extension = {
     standing: 'differs',
     how: [
       'any number of countries in a rule, source and destination in one rule; they cost one lookup for each',
+      'from 4,096 ranges on, what was found is remembered by address for five minutes, of 65,536 addresses that are inside and as many that are outside; it is forgotten when the files change',
       'codes that differ by case are one country, in rules and in files; the original overwrites the file of one with the other',
       'a database that changes is loaded anew by itself',
     ],
