@@ -52,14 +52,31 @@ function protocolGuard({ protocols, statements }: Line): Statement[] {
 }
 
 const transport = new Set(['tcp', 'udp', 'udplite', 'sctp', 'dccp', 'icmp', 'icmpv6']);
-const saysProtocol = (node: object): boolean =>
-  transport.has(protocolOf(node) ?? '') ||
-  ('meta' in node && (node as { meta: { key?: unknown } }).meta.key === 'l4proto');
+const saysProtocol = (node: object): boolean => transport.has(protocolOf(node) ?? '') || isL4proto(node);
+
+const isL4proto = (node: unknown): boolean =>
+  typeof node === 'object' &&
+  node !== null &&
+  'meta' in node &&
+  (node as { meta: { key?: unknown } }).meta.key === 'l4proto';
 
 function protocolOf(node: object): string | undefined {
   if (!('payload' in node)) return undefined;
   const { protocol } = node.payload as { protocol?: string };
   return protocol;
+}
+
+/**
+ * Of several protocols that a rule names nft keeps the last one in mind, and then refuses fields of the others: such
+ * fields belong into another rule.
+ */
+export const agreesOnProtocol = ({ statements }: Line): boolean =>
+  !statements.some(namesProtocols) || !reads(statements, (node) => transport.has(protocolOf(node) ?? ''));
+
+function namesProtocols(statement: Statement): boolean {
+  if (!('match' in statement)) return false;
+  const { left, op, right } = statement.match;
+  return op === '==' && isL4proto(left) && typeof right === 'object' && 'set' in right;
 }
 
 /** nft puts a check in front of the statement that needs it: what is done before is done to all packets. */

@@ -9,7 +9,7 @@ import type { Family } from '../net/address.js';
 import { goto, jump, returnVerdict } from '../nft/build.js';
 import type { Statement } from '../nft/model.js';
 import { type Body, bodyOf, type MakeChain, type NewChain } from './body.js';
-import { isFor, joinLines } from './line.js';
+import { agreesOnProtocol, isFor, joinLines } from './line.js';
 
 /** A match of the rule, perhaps to be inverted. */
 export interface Condition {
@@ -36,6 +36,9 @@ export function familiesOf({ fragment, negated }: Condition): readonly Family[] 
 /** More rules than this for one rule of the policy are put into chains. */
 const mostLines = 8;
 
+const isOneRuleEach = (lines: readonly Line[]): boolean =>
+  lines.length <= mostLines && lines.every((line) => agreesOnProtocol(line));
+
 /** @param families of packets that the rule is for; conditions and actions have been asked. */
 export function weave(
   conditions: readonly Condition[],
@@ -49,7 +52,7 @@ export function weave(
   const only = stages.length === 1 ? waysOf(stages[0]!, families) : undefined;
   if (body.isFinal && only !== undefined) {
     const lines = product(heads, only);
-    if (lines.length <= mostLines) return { lines: finish(lines, body, makeChain) };
+    if (isOneRuleEach(lines)) return { lines: finish(lines, body, makeChain) };
   }
   return inStages(heads, stages, body, families, makeChain);
 }
@@ -101,8 +104,8 @@ function arrange(
     const mayLead = !condition.fragment.stateful || stages.length === 0;
     const ways = mayLead ? disjointWays(condition, families) : undefined;
     const lines = ways && product(heads, ways);
-    if (lines === undefined || lines.length > mostLines) stages.push(condition);
-    else heads = lines;
+    if (lines !== undefined && isOneRuleEach(lines)) heads = lines;
+    else stages.push(condition);
   }
   return { heads, stages };
 }

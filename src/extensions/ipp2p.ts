@@ -106,7 +106,10 @@ function speaks(wanted: readonly P2pProtocol[], site: Site): MatchFragment {
   const field = site.markBits('connection', ipp2pDuty, numberBits);
   const isKnown = match(and(ct('mark'), field.mask), oneOf(wanted.map((one) => numbered(field, one)).sort(ascending)));
   const signed = wanted.flatMap((one) =>
-    signaturesOf(one).map((line) => ({ ...line, statements: [...line.statements, become(field, one)] })),
+    signaturesOf(one, site.rule.protocols).map((line) => ({
+      ...line,
+      statements: [...line.statements, become(field, one)],
+    })),
   );
   const ask = askChain(field, site);
   return {
@@ -133,6 +136,9 @@ const isAt = (offset: number, hex: string): Statement[] =>
     return match(raw('ih', at, part.length * 4), `0x${part}`);
   });
 
+const TCP = 6;
+const UDP = 17;
+
 /** Fixed bytes at the beginning of a segment. */
 const segments: Readonly<Partial<Record<P2pProtocol, string>>> = {
   bit: '\x13BitTorrent protocol',
@@ -140,13 +146,15 @@ const segments: Readonly<Partial<Record<P2pProtocol, string>>> = {
   waste: 'GET.sha1:',
 };
 
-function signaturesOf(one: P2pProtocol): Line[] {
+/** @param protocols that the rule is limited to; absent: any. */
+function signaturesOf(one: P2pProtocol, protocols?: readonly number[]): Line[] {
+  const carries = (protocol: number): boolean => protocols?.includes(protocol) ?? true;
   const text = segments[one];
   const hex = text === undefined ? '' : Buffer.from(text, 'latin1').toString('hex');
   const more = one === 'bit' ? [hasByte(20)] : [];
   return [
-    ...(text === undefined ? [] : [{ statements: [carriesData, ...isAt(0, hex), ...more] }]),
-    ...(p2pDatagrams[one] ?? []).map((known) => ({ statements: datagram(known) })),
+    ...(text === undefined || !carries(TCP) ? [] : [{ statements: [carriesData, ...isAt(0, hex), ...more] }]),
+    ...(carries(UDP) ? (p2pDatagrams[one] ?? []) : []).map((known) => ({ statements: datagram(known) })),
   ];
 }
 

@@ -53,6 +53,7 @@ export const lscan: Extension = {
         schema,
         negatable: true,
         places: ['input', 'forward'],
+        excludes: ['icmp'],
       },
       { everyPacket: true, compile: (wanted, site) => scans([...new Set(wanted as readonly Kind[])], site) },
     ),
@@ -80,7 +81,12 @@ export const lscan: Extension = {
   },
 };
 
+const TCP = 6;
+
 function scans(wanted: readonly Kind[], site: Site): MatchFragment {
+  if (site.rule.protocols?.includes(TCP) === false) {
+    site.refuse('lscan looks at TCP, and no packet of this rule is', 'leave it out, or write a rule of "tcp: any"');
+  }
   const field = machine(site);
   const states = wanted.flatMap((kind) =>
     kind === 'stealth' || kind === 'mirai' ? [] : [shifted(field, lscanMark[kind])],
