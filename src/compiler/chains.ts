@@ -86,7 +86,8 @@ export class ChainCompiler {
       const [first] = misfits;
       if (first === undefined || misfits.some((found) => found === undefined)) continue;
       const where = hooks.length > 1 ? ` (nor in ${hooks.slice(1).join(', ')})` : '';
-      draft.attempt(() => refuse(first.at, `${first.word} can never match here: ${first.reason}${where}`));
+      const message = `${first.word} can never match here: ${first.reason}${where}`;
+      draft.attempt(() => refuse(first.at, message, 'take it out, or write the rule in another chain'));
     }
   }
 

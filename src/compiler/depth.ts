@@ -21,9 +21,8 @@ export function refuseDeepChains(draft: Draft): void {
   for (const { name, base, rules } of chains.values()) {
     const { origin } = rules.find((rule) => targets(rule).some((target) => depthOf(target) >= deepest)) ?? {};
     if (base === undefined || origin === undefined || depthOf(name) <= deepest) continue;
-    draft.attempt(() =>
-      refuse(origin, `the chains below this rule are nested deeper than the ${deepest} that the kernel takes`),
-    );
+    const message = `the chains below this rule are nested deeper than the ${deepest} that the kernel takes`;
+    draft.attempt(() => refuse(origin, message, 'jump less deep, or to a chain of its own for some of the rules'));
   }
 }
 

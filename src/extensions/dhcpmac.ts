@@ -124,7 +124,8 @@ function setPrefix({ bits, length }: MacPrefix): Statement {
 }
 
 function exchanging({ to, bridged }: Static<typeof rewriting>, site: Site): ActionFragment {
-  if (!site.rule.families.includes(4)) site.refuse('DHCP of IPv6 carries no hardware address like this');
+  if (!site.rule.families.includes(4))
+    site.refuse('DHCP of IPv6 carries no hardware address like this', 'write a rule of IPv4');
   const from = matched(to, site);
   const name = `dhcpmac_${hexOf(from)}_${hexOf(to)}`;
   const lines = exchange(from, to);

@@ -128,7 +128,8 @@ function hasFlags({ iface: fixed, dev_in, dev_out, flags }: IfaceSpec, site: Sit
 function testOf({ any, not }: IfaceSpec['flags'], site: Site): { readonly mask: number; readonly value: number } {
   let [mask, value] = [0, 0];
   for (const { bit, set } of [...any, ...not.map((test) => ({ ...test, set: !test.set }))]) {
-    if ((mask & bit) !== 0 && ((value & bit) !== 0) !== set) site.refuse('no device has a flag set and clear');
+    if ((mask & bit) !== 0 && ((value & bit) !== 0) !== set)
+      site.refuse('no device has a flag set and clear', 'leave one of them out');
     mask |= bit;
     if (set) value |= bit;
   }

@@ -124,7 +124,7 @@ function hasOptions(spec: Ipv4optionsSpec, site: Site): MatchFragment {
     site.refuse('"ipv4options" without flags says nothing', 'add "flags:", or "any: true" for any option at all');
   }
   if (!test.any && test.present.some((number) => test.absent.includes(number)))
-    site.refuse('no header has an option and has it not');
+    site.refuse('no header has an option and has it not', 'leave one of them out');
   if (test.any && test.present.some((number) => test.absent.includes(number))) return { ...always, disjoint: true };
   const walk = walkOf(test, site);
   const decided = testOptions(test, 0);

@@ -62,7 +62,7 @@ export const tee: Extension = {
 function copying(to: AddressRange, device: string | undefined, site: Site): ActionFragment {
   const { family } = to;
   if (!isAddress(to)) site.refuse('a copy goes to one host', 'write its address, as in "tee to 192.0.2.1"');
-  if (device?.endsWith('*')) site.refuse(`a copy leaves by one device, and ${device} stands for several`);
+  if (device?.endsWith('*')) site.refuse(`a copy leaves by one device, and ${device} stands for several`, 'name one');
   if (!site.rule.families.includes(family)) {
     site.refuse(`packets of the other family can't be sent to an address of IPv${family}`, 'write two rules');
   }

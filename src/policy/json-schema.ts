@@ -63,7 +63,8 @@ function rule(inNat: boolean, lexicon: Lexicon, writer: SchemaWriter): JsonSchem
     const negation = { type: 'string', pattern: '^not +\\S' };
     const words = matches.map(({ name, description, schema, negatable }) => {
       const written = writer.write(schema);
-      const negations = shapesOf(schema).includes('map') ? [negation, closed({ not: written }, ['not'])] : [negation];
+      const isText = shapesOf(schema).every((shape) => shape === 'text');
+      const negations = isText ? [negation] : [negation, closed({ not: written }, ['not'])];
       return [name, { ...(negatable ? { anyOf: [written, ...negations] } : written), description }];
     });
     const properties: Record<string, JsonSchema> = {

@@ -64,7 +64,8 @@ export class RuleReader {
       const { excludes = [], needs = [] } = this.lexicon.matches.get(key.value) ?? {};
       const other = earlier.find(({ value }) => excludes.includes(value) || this.#excludes(value).includes(key.value));
       if (other !== undefined) {
-        this.reader.log.error(key.at, `"${key.value}" can't stand with "${other.value}" in one rule`);
+        const message = `"${key.value}" can't stand with "${other.value}" in one rule`;
+        this.reader.log.error(key.at, message, 'keep one of them, or write a rule for each');
       }
       if (needs.length > 0 && !rule.entries.some((entry) => needs.includes(entry.key.value))) {
         this.reader.log.error(key.at, `"${key.value}" can't stand alone`, `add ${alternatives(needs)}`);
@@ -177,7 +178,7 @@ export class RuleReader {
   }
 }
 
-/** `not X`, and `{ not: { … } }` of a word that takes a map. */
+/** `not X`, and `{ not: … }` of a word that takes a map or a list. */
 function negated(value: Node): Node | undefined {
   if (value.kind === 'text') return value.negated();
   if (value.kind !== 'map' || value.entries.length !== 1) return undefined;

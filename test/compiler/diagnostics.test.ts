@@ -11,15 +11,15 @@ const inNat = (rule: string) => `tables: { t: {}, web: { entries: [192.0.2.7] } 
 const cases: readonly (readonly [policy: string, ...expected: string[]])[] = [
   [
     inChain('forward', '{ to: me, do: drop }'),
-    '5:11 to can never match here: a forwarded packet is never for this host',
+    '5:11 to can never match here: a forwarded packet is never for this host; take it out, or write the rule in another chain',
   ],
   [
     inChain('forward', '{ from: [me, wan:address], do: drop }'),
-    '5:11 from can never match here: a forwarded packet is never from this host',
+    '5:11 from can never match here: a forwarded packet is never from this host; take it out, or write the rule in another chain',
   ],
   [
     'chains:\n  ingress:\n    on: eth0\n    rules:\n      - { to: me, do: drop }\n',
-    "5:11 to can never match here: in ingress the kernel can't be asked which addresses are its own",
+    "5:11 to can never match here: in ingress the kernel can't be asked which addresses are its own; take it out, or write the rule in another chain",
   ],
   [inChain('input', '{ from: [192.0.2.1, not 192.0.2.0/24], do: drop }'), '5:11 the exceptions leave no address'],
   [inChain('input', '{ tcp: [22, not 1-100], do: drop }'), '5:11 the exceptions leave no port'],
@@ -92,6 +92,6 @@ test('chains that are nested too deep for the kernel are refused at the rule tha
   );
   const policy = `tables: { t: {} }\nchains:\n  input: { rules: [{ do: jump c0 }] }\n${chains.join('')}  c11: { rules: [{ do: drop }] }\n`;
   assert.deepEqual(diagnosticsOf(policy), [
-    '3:20 the chains below this rule are nested deeper than the 16 that the kernel takes',
+    '3:20 the chains below this rule are nested deeper than the 16 that the kernel takes; jump less deep, or to a chain of its own for some of the rules',
   ]);
 });

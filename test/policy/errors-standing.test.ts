@@ -13,9 +13,21 @@ const inChains: readonly Row[] = [
   ],
   ['user in input', '{ user: 0, do: drop }', `4:9 "user" can't match in "input"; it can in output`],
   ['on in a chain', '{ on: wan, do: drop }', '4:9 "on" is not known here; did you mean "in"?'],
-  ['tcp with udp', '{ tcp: 53, udp: 53, do: drop }', `4:18 "udp" can't stand with "tcp" in one rule`],
-  ['icmp with tcp', '{ icmp: any, tcp: 53, do: drop }', `4:20 "tcp" can't stand with "icmp" in one rule`],
-  ['flags with udp', '{ flags: S, udp: 53, do: drop }', `4:19 "udp" can't stand with "flags" in one rule`],
+  [
+    'tcp with udp',
+    '{ tcp: 53, udp: 53, do: drop }',
+    `4:18 "udp" can't stand with "tcp" in one rule; keep one of them, or write a rule for each`,
+  ],
+  [
+    'icmp with tcp',
+    '{ icmp: any, tcp: 53, do: drop }',
+    `4:20 "tcp" can't stand with "icmp" in one rule; keep one of them, or write a rule for each`,
+  ],
+  [
+    'flags with udp',
+    '{ flags: S, udp: 53, do: drop }',
+    `4:19 "udp" can't stand with "flags" in one rule; keep one of them, or write a rule for each`,
+  ],
   [
     'flags with another protocol',
     '{ proto: gre, flags: S, do: drop }',
@@ -77,12 +89,12 @@ const inChains: readonly Row[] = [
   [
     'ports of a fragment',
     '{ fragment: true, tcp: 22, do: drop }',
-    `4:25 "tcp" can't stand with "fragment" in one rule`,
+    `4:25 "tcp" can't stand with "fragment" in one rule; keep one of them, or write a rule for each`,
   ],
   [
     'the state of a fragment',
     '{ state: new, fragment: true, do: drop }',
-    `4:21 "fragment" can't stand with "state" in one rule`,
+    `4:21 "fragment" can't stand with "state" in one rule; keep one of them, or write a rule for each`,
   ],
   [
     'a fragment that is accepted',
@@ -167,7 +179,7 @@ const translations: readonly Row[] = [
   [
     'in beside on',
     '{ on: wan, in: wan, do: map 192.0.2.2 to 203.0.113.2 }',
-    `2:14 "in" can't stand with "on" in one rule`,
+    `2:14 "in" can't stand with "on" in one rule; keep one of them, or write a rule for each`,
   ],
 ];
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Check } from 'typebox/schema';
 import { parse } from 'yaml';
+import { vocabulary } from '../../src/extensions/registry.js';
 import { policySchema } from '../../src/policy/json-schema.js';
 import { laterWords } from './later-words.js';
 
@@ -55,4 +56,9 @@ test("the words of extensions are in the editor's schema", () => {
   const text = 'chains: { input: { rules: [ { psd: {}, do: { chaos: { tarpit: true } } } ] } }';
   assert.equal(takes(text), false);
   assert.equal(takes(text, policySchema(laterWords)), true);
+});
+
+test('a match that takes a list or a map is negated as a whole', () => {
+  const rules = '{ lscan: { not: [synscan, cnscan] }, do: drop }, { psd: { not: { weight_threshold: 9 } }, do: drop }';
+  assert.equal(takes(`chains: { input: { rules: [ ${rules} ] } }`, policySchema(vocabulary)), true);
 });
