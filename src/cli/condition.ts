@@ -63,7 +63,7 @@ the others. It stays so over reloads, restarts and boots, until the condition le
   },
 });
 
-/** @throws PosternError `usage` for an odd number of words, or a state that is none. */
+/** @throws PosternError `usage` for an odd number of words, a state that is none, or a condition that comes twice. */
 function pairs(args: readonly string[]): Record<string, boolean> {
   const states: Record<string, boolean> = {};
   for (let at = 0; at < args.length; at += 2) {
@@ -73,6 +73,7 @@ function pairs(args: readonly string[]): Record<string, boolean> {
       const what = word === undefined ? `condition ${name} has no state` : `'${word}' is no state`;
       throw new PosternError('usage', `${what}; write on or off behind each name`);
     }
+    if (Object.hasOwn(states, name)) throw new PosternError('usage', `condition ${name} is set twice; write it once`);
     states[name] = on;
   }
   return states;

@@ -2,7 +2,6 @@
 
 import type { EventEmitter } from 'node:events';
 import type { Manifest } from '../compiler/plan.js';
-import { PosternError } from '../errors.js';
 import { conditionName, conditionState } from '../extensions/condition-names.js';
 import type { ElementChange, Kernel, SetIndex } from '../kernel/kernel.js';
 import { encodeKey } from '../nft/key.js';
@@ -16,6 +15,7 @@ import type { ConditionState, Conditions } from './conditions.js';
 import type { EngineEvents } from './engine.js';
 import type { Gate } from './gate.js';
 import { KeptValues } from './kept-values.js';
+import { missing } from './missing.js';
 import { setNames } from './policy-tables.js';
 import type { Source } from './tables.js';
 
@@ -105,9 +105,7 @@ export class LiveConditions implements Conditions {
   #known(name: string): SetIndex {
     const set = this.#sets.get(name);
     if (set !== undefined) return set;
-    const known = this.names();
-    const hint = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;
-    throw new PosternError('not-found', `no condition '${name}' in the policy; ${hint}`);
+    throw missing('condition', name, this.names());
   }
 }
 

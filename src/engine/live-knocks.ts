@@ -5,7 +5,6 @@
 
 import type { EventEmitter } from 'node:events';
 import type { Plan } from '../compiler/plan.js';
-import { PosternError } from '../errors.js';
 import type { KnockSpec } from '../extensions/knock-spec.js';
 import type { ElementChange, Kernel } from '../kernel/kernel.js';
 import { type Address, addressBytes, addressFromBytes, type Prefix } from '../net/address.js';
@@ -20,6 +19,7 @@ import { KnockEnds } from './knock-ends.js';
 import { KnockNotes, noteKey } from './knock-notes.js';
 import { elementsOf, type GrantElement, grantOf, type LiveKnock, liveKnock, mayHold, portSets } from './knock-sets.js';
 import { type DoorPort, formatDoorPort, type Grant, type GrantAs, type Knocks } from './knocks.js';
+import { missing } from './missing.js';
 import type { Source } from './tables.js';
 
 export interface LiveKnocksOptions {
@@ -173,7 +173,7 @@ export class LiveKnocks implements Knocks {
 
   #known(knock: string): LiveKnock {
     const live = this.#knocks.get(knock);
-    if (live === undefined) throw new PosternError('not-found', `no knock '${knock}' in the policy`);
+    if (live === undefined) throw missing('knock', knock, this.#knocks.keys());
     return live;
   }
 

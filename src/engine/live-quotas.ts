@@ -19,6 +19,7 @@ import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { Gate } from './gate.js';
 import { KeptValues, type KeptValuesParts } from './kept-values.js';
+import { missing } from './missing.js';
 import { Periodic } from './periodic.js';
 import { setNames } from './policy-tables.js';
 import {
@@ -246,9 +247,7 @@ export class LiveQuotas implements Quotas {
   #known(name: string): LiveQuota {
     const quota = this.#live.get(name);
     if (quota !== undefined) return quota;
-    const known = this.names();
-    const hint = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;
-    throw new PosternError('not-found', `no quota '${name}' in the policy; ${hint}`);
+    throw missing('quota', name, this.names());
   }
 }
 

@@ -62,7 +62,7 @@ test('when one of several names is wrong, none is set', async () => {
   await assert.rejects(engine.conditions.set(states('+maintenance +nigth'), source), (error: PosternError) => {
     assert.ok(error instanceof PosternError);
     assert.equal(error.code, 'not-found');
-    assert.match(error.message, /no condition 'nigth' in the policy; it has maintenance, night/);
+    assert.match(error.message, /there is no condition nigth; the policy has: maintenance, night/);
     return true;
   });
   assert.deepEqual((await engine.conditions.list())[0], { name: 'maintenance', on: false });

@@ -177,7 +177,10 @@ test('a quota goes from 0 to 2^53 - 1, and has to be one of the policy', async (
     engine.quotas.add('bytes', 2n ** 53n, source),
     refused('invalid', /it goes from 0 to 9007199254740991/),
   );
-  await assert.rejects(engine.quotas.set('guest', 1n, source), refused('not-found', /it has bytes, packets, grown/));
+  await assert.rejects(
+    engine.quotas.set('guest', 1n, source),
+    refused('not-found', /the policy has: bytes, packets, grown/),
+  );
 });
 
 for (const [text, message] of [

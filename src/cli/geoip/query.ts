@@ -14,24 +14,39 @@ export const query = command({
     ipv4: { type: 'boolean', short: '4', help: 'ranges of IPv4 alone' },
     ipv6: { type: 'boolean', short: '6', help: 'ranges of IPv6 alone' },
   },
-  about:
-    'A country answers first-last, a line for each range. An address answers its countries; status 1: none has it.',
+  about: `A country answers first-last, a line for each range. An address answers its countries, behind the address
+when there are several; status 1: there is one that no country has.`,
   async run({ values, args, io }) {
     const { database = usualDatabase } = values;
     const wanted = families.filter((family) => (values.ipv4 === values.ipv6 ? true : values[`ipv${family}`] === true));
     let status = 0;
     for (const arg of args) {
-      const lines = isCountry(arg)
-        ? await rangesOf(database, arg.toUpperCase(), wanted)
-        : await countriesOf(database, parseAddress(arg));
-      if (lines.length === 0 && !isCountry(arg)) status = 1;
-      await io.out(lines.map((line) => `${line}\n`).join(''));
+      if (isCountry(arg)) {
+        await io.out(asLines(await rangesOf(database, arg.toUpperCase(), wanted)));
+        continue;
+      }
+      const countries = await countriesOf(database, addressOf(arg));
+      if (countries.length === 0) {
+        status = 1;
+        io.err(`postern: no country has ${arg}\n`);
+      }
+      await io.out(asLines(args.length === 1 ? countries : countries.map((country) => `${arg} ${country}`)));
     }
     return status;
   },
 });
 
 const isCountry = (text: string): boolean => /^[A-Za-z0-9]{2}$/.test(text);
+const asLines = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join('');
+
+/** @throws PosternError `usage`. */
+function addressOf(text: string): Address {
+  try {
+    return parseAddress(text);
+  } catch (cause) {
+    throw new PosternError('usage', `${text} is neither an address nor a country of two letters`, { cause });
+  }
+}
 
 /** @throws PosternError `not-found` for a country without files. */
 async function rangesOf(database: string, country: string, wanted: readonly Family[]): Promise<string[]> {
@@ -61,14 +76,19 @@ function countriesIn(database: string, family: Family): string[] {
     const names = readdirSync(database).flatMap((name) => /^([A-Z0-9]{2})\.iv([46])$/.exec(name)?.slice(1) ?? []);
     return names.filter((_, index) => index % 2 === 0 && names[index + 1] === String(family)).sort();
   } catch (cause) {
-    throw new PosternError('system', `can't read the country files: ${(cause as Error).message}`, { cause });
+    throw unreadable(cause);
   }
 }
 
+/** Undefined for a file that isn't there. @throws PosternError `system` for one that can't be read. */
 function readRanges(database: string, country: string, family: Family): Buffer | undefined {
   try {
     return readFileSync(`${database}/${country}.iv${family}`);
-  } catch {
-    return undefined;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw unreadable(cause);
   }
 }
+
+const unreadable = (cause: unknown): PosternError =>
+  new PosternError('system', `can't read the country files: ${(cause as Error).message}`, { cause });
