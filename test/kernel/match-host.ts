@@ -46,6 +46,13 @@ export async function matchHost(scope: Scope): Promise<MatchHost> {
   const { problems } = await scratch.build(scratchHost(world));
   if (problems.length > 0) throw new Error(problems.join('\n'));
   let names: readonly string[] = [];
+  let before: ReadonlyMap<string, number> = new Map();
+  const counted = async (): Promise<number[]> => {
+    const now = await readCounters(scratch);
+    const since = names.map((name) => (now.get(name) ?? 0) - (before.get(name) ?? 0));
+    before = now;
+    return since;
+  };
   const inject = async (packet: Packet | Uint8Array, device: string) => {
     const bytes = packet instanceof Uint8Array ? packet : encodePacket(packet);
     const [run] = await scratch.inject([{ packet: bytes, at: { device } }]);
@@ -67,17 +74,16 @@ export async function matchHost(scope: Scope): Promise<MatchHost> {
       await scratch.load(renderRuleset({ tables }));
       await scratch.listen(plan.manifest.groups.map(({ group }) => group));
       names = matches.map((_, index) => `c_r${index}`);
+      before = new Map();
       return plan;
     },
     async hits(packet, device = 'wan') {
       await inject(packet, device);
-      const counters = await readCounters(scratch);
-      return names.map((name) => counters.get(name) ?? 0);
+      return counted();
     },
     async seen(packet) {
       const { copies } = await inject(packet, 'wan');
-      const counters = await readCounters(scratch);
-      return { hits: names.map((name) => counters.get(name) ?? 0), copies: readLogCopies(Buffer.from(copies)) };
+      return { hits: await counted(), copies: readLogCopies(Buffer.from(copies)) };
     },
   };
 }
@@ -92,11 +98,11 @@ export function countingPolicy(chain: string, matches: readonly string[], head =
 
 const inet = 1;
 
-/** Packets of all named counters, which begin again at 0. */
+/** Packets of all named counters. A dump that zeroes them loses the one at the end of each of the kernel's buffers. */
 async function readCounters(scratch: Scratch): Promise<Map<string, number>> {
   const writer = new MessageWriter(128);
   const { counter: type } = OBJECT_TYPE;
-  writeObjectRequest(writer, NFT.GETOBJ_RESET, FLAG.DUMP, 1, { family: inet, table: 'postern', type });
+  writeObjectRequest(writer, NFT.GETOBJ, FLAG.DUMP, 1, { family: inet, table: 'postern', type });
   const [answer] = await scratch.exchange('NETFILTER', [writer.finish()]);
   if (answer === undefined || answer.errno !== 0) throw new Error('the counters could not be read');
   const objects = answer.messages.map(({ body }) => readObject(body));

@@ -1,0 +1,37 @@
+/**
+ * Every match with every other and with every target, in every chain: either nft takes what the rule compiles to, or its
+ * line says what can't be there and what can. Needs root.
+ */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { renderRuleset } from '../../src/nft/render.js';
+import { chains, judge, matchedActions, missingWords, pairs, ruleText } from '../compiler/combinations.js';
+import { namespace } from './namespace.js';
+
+test('all words of the language are combined', () => assert.deepEqual(missingWords, []));
+
+/** Here all combinations are tried; in each other chain a third of them, another one in the next. */
+const whole: ReadonlySet<string> = new Set(['ingress', 'input', 'forward']);
+
+for (const [turn, chain] of chains.entries()) {
+  test(`${chain}: a rule of two matches, or of a match and a target, is taken or refused at its line`, async (t) => {
+    const space = await namespace(t);
+    const passing = chain === 'nat' ? 'accept' : 'count';
+    const all = [
+      ...pairs.map((keys) => ruleText(keys, passing)),
+      ...matchedActions.map((rule) => ruleText(rule.keys, rule.do)),
+    ];
+    const rules = whole.has(chain) ? all : all.filter((_, index) => index % 3 === turn % 3);
+    const parts = judge(chain, rules);
+    for (const { rule, why } of parts.flatMap(({ refused }) => refused)) {
+      assert.ok(why.hint !== undefined, `{ ${rule} }: nothing says what to do: ${why.message}`);
+    }
+    for (const { plan } of parts) {
+      if (plan !== undefined) await space.nft(`flush ruleset\n${renderRuleset(plan.ruleset)}`);
+    }
+    const taken = parts.reduce((sum, part) => sum + part.taken.length, 0);
+    t.diagnostic(`${rules.length} rules, ${taken} of them taken`);
+    assert.ok(taken > 0 && taken < rules.length);
+  });
+}
