@@ -232,7 +232,8 @@ export class TableWriter {
       table.underWay++;
       try {
         const written = full ? [] : (drafts ?? this.#drafts(change));
-        await commit(written, change.elements(clock.steady()), { bulk: chunk.length > urgentEntries });
+        const signed = source.kind === 'pftabled';
+        await commit(written, change.elements(clock.steady()), { bulk: chunk.length > urgentEntries, signed });
       } catch (error) {
         // Neither the kernel nor the store has it; a later change on top of it may be half there.
         change.undo();

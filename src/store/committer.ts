@@ -18,6 +18,8 @@ import type { Draft, Store, StoreRequest } from './store.js';
 export interface CommitOptions {
   /** Part of a big job, which urgent changes of other sets overtake. */
   readonly bulk?: boolean;
+  /** Of a signed request, which nobody may repeat: it takes effect only when the disk has it, and its mark before it. */
+  readonly signed?: boolean;
 }
 
 export interface Committer {
@@ -42,7 +44,7 @@ export type Audit = (drafts: readonly Draft[]) => Outcome;
 export type Outcome = (error?: Error) => Promise<void>;
 
 export interface CommitterParts {
-  readonly store: Pick<Store, 'write' | 'request'>;
+  readonly store: Pick<Store, 'write' | 'request' | 'requireDurable'>;
   readonly kernel: Pick<Kernel, 'change'>;
   readonly audit?: Audit;
 }
@@ -73,12 +75,14 @@ class StoreAndKernel implements Committer {
     options?: CommitOptions,
   ): Promise<void> {
     const { kernel, audit } = this.parts;
+    const { signed = false, ...asBulk } = options ?? {};
     let outcome: Outcome | undefined;
     try {
       // The store answers in the order of the calls, so that changes reach the kernel in that order.
       const revoke = await store.write(drafts);
       try {
-        const changed = kernel.change(elements, options);
+        if (signed) this.parts.store.requireDurable();
+        const changed = kernel.change(elements, asBulk);
         outcome = audit?.(drafts);
         await changed;
       } catch (error) {

@@ -133,8 +133,12 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
     return this.#parts.watch.lostMarksAt;
   }
 
+  requireDurable(): void {
+    if (this.#parts.log.trouble !== undefined) throw this.#notDurable();
+  }
+
   requireWritable(): void {
-    this.#requireDurable(this.#parts.log.trouble === undefined);
+    this.requireDurable();
     this.#parts.log.checkRoom();
   }
 
@@ -142,7 +146,9 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
   persistMark(mark: MarkRegister): Promise<void> {
     const durable = this.#append([mark]);
     if (durable === this.#marksKept?.durable) return this.#marksKept.kept;
-    const kept = durable.then((isDurable) => this.#requireDurable(isDurable));
+    const kept = durable.then((isDurable) => {
+      if (!isDurable) throw this.#notDurable();
+    });
     // Whoever waits for it hears of it.
     kept.catch(() => {});
     this.#marksKept = { durable, kept };
@@ -154,7 +160,7 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
     checkDrafts([draft]);
     this.#room.check(1, this.clock.wallMs());
     const word = this.#say(draft);
-    this.#requireDurable(await this.#append(word === undefined ? [] : [word.register]));
+    if (!(await this.#append(word === undefined ? [] : [word.register]))) throw this.#notDurable();
   }
 
   watchClock(): number {
@@ -240,9 +246,8 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
     void this.#parts.log.append({ kind: 'clock', wallMs, uptimeMs });
   }
 
-  #requireDurable(durable: boolean): void {
-    if (durable) return;
-    throw new PosternError(
+  #notDurable(): PosternError {
+    return new PosternError(
       'system',
       `signed requests are refused while the state directory can't be written: ${this.#parts.log.trouble}`,
     );

@@ -74,6 +74,11 @@ export interface Store {
    * @throws PosternError `full` (a bound of the store; nothing was changed), `invalid`.
    */
   write(drafts: readonly Draft[]): Promise<Revoke>;
+  /**
+   * Asked when a write of a signed request has resolved, whose mark was written before it.
+   * @throws PosternError `system` while what is written is in memory only.
+   */
+  requireDurable(): void;
   /** A change that is made in several parts, because it is large: after a crash all of them are kept, or none. */
   request(): StoreRequest;
   /** Joins registers as they are: import, migration, another node. Returns how many of them won. */

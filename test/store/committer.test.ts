@@ -79,6 +79,24 @@ test('what the store refuses never reaches the kernel, and the next change does'
   await store.close();
 });
 
+test('when the disk fails, a signed change takes no effect: a copy of it could pass after a restart; others do', async () => {
+  const { committer, clock, disk, store, calls } = await world();
+  const window = store.replayWindow('pftabled');
+  disk.beforeEffect = () => {
+    throw new Error('no space left');
+  };
+  const valid = { from: clock.wall - 60_000, until: clock.wall + 60_000 };
+  const kept = window.take(new Uint8Array(16), valid);
+  const signed = committer.commit([add('192.0.2.1')], [element(1)], { signed: true });
+  const other = committer.commit([add('192.0.2.2')], [element(2)]);
+  await assert.rejects(signed, { code: 'system', message: /no space left/ });
+  await assert.rejects(kept!, { code: 'system' });
+  await other;
+  assert.deepEqual([calls, inForce(store, clock)], [[[2]], ['192.0.2.2']]);
+  assert.throws(() => window.take(new Uint8Array(16).fill(1), valid), { code: 'system' });
+  await store.close();
+});
+
 test('a request of several changes that is not done is taken back at the next start', async () => {
   const { committer, clock, disk, store } = await world();
   const request = committer.request();

@@ -69,7 +69,6 @@ export class PftabledReceiver {
   readonly #limits = new Map<PftabledResult, LineLimit>();
   #waiting: Waiting[] = [];
   readonly #underWay = new Set<Promise<void>>();
-  #kept: Promise<void> | undefined;
   #draining: Promise<void> | undefined;
 
   constructor(
@@ -114,7 +113,7 @@ export class PftabledReceiver {
       const batch = this.#waiting;
       this.#waiting = [];
       const admitted = batch.filter((waiting) => this.#admit(waiting));
-      // The marks aren't waited for: a change goes to the disk behind them, and to the kernel when it is there.
+      // The marks aren't waited for: a change goes to the disk behind them, and to the kernel when both are there.
       for (const run of runsOf(admitted)) await this.#begin(run);
     }
     this.#draining = undefined;
@@ -135,29 +134,13 @@ export class PftabledReceiver {
 
   #admit({ request, peer }: Waiting): boolean {
     try {
-      const kept = this.effects.window.take(request.mark, request.valid);
-      if (kept === undefined) this.#refuse('replay', peer);
-      else this.#keep(kept);
-      return kept !== undefined;
+      const isNew = this.effects.window.take(request.mark, request.valid) !== undefined;
+      if (!isNew) this.#refuse('replay', peer);
+      return isNew;
     } catch (error) {
       this.#fail(error, peer);
       return false;
     }
-  }
-
-  /** One promise for all marks that go to the disk together. */
-  #keep(kept: Promise<void>): void {
-    if (kept === this.#kept) return;
-    this.#kept = kept;
-    kept.catch((error) => this.#warnOfCopies(error));
-  }
-
-  /** The disk failed at this moment: the next requests are refused. */
-  #warnOfCopies(error: unknown): void {
-    const { message } = asPosternError(error);
-    const text = (more: string) =>
-      `pftabled: a request took effect that a restart will not remember, so that a copy of it may pass once more${more}: ${message}`;
-    this.#warn('failed', text, {});
   }
 
   /** One change for all; when the table is full one by one, so that it takes what it still has room for. */

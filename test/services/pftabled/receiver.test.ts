@@ -173,17 +173,6 @@ test('failures of tables and of the replay window are counted by kind and end no
   assert.deepEqual([broken.counts(), broken.tables.calls], [{ failed: 1 }, []]);
 });
 
-test('a request that took effect and could not be remembered on the disk is told of', async () => {
-  const lost = Promise.reject(new PosternError('system', 'no space left'));
-  const { send, receiver, lines, tables, counts } = world({ window: { take: () => lost } });
-  send({});
-  send({ address: 7 });
-  await receiver.settled();
-  assert.deepEqual([tables.present().length, counts()], [2, { added: 2 }]);
-  assert.equal(lines.length, 1);
-  assert.match(lines[0]!, /a copy of it may pass once more: no space left/);
-});
-
 test('additions do not wait for each other, up to a bound; a deletion waits for all before it, and all after it for it', async () => {
   const waiting: (() => void)[] = [];
   const calls: string[] = [];
