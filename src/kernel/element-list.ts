@@ -44,15 +44,16 @@ function packedState(packed: PackedElements, index: number): ElementState {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** One element that was read alone. */
+/** One element that was read whole. */
 export function elementState(element: WireElement, keyEnd = element.keyEnd): ElementState {
-  const { key, timeoutMs, expiresMs, counter, comment } = element;
+  const { key, timeoutMs, expiresMs, counter, quota, comment } = element;
   return {
     key: key as Uint8Array,
     ...(keyEnd === undefined ? {} : { keyEnd }),
     ...(timeoutMs ? { timeoutMs } : {}),
     ...(expiresMs ? { expiresMs } : {}),
     ...(counter === undefined ? {} : counter),
+    ...(quota === undefined ? {} : { limitBytes: quota.limitBytes, usedBytes: quota.usedBytes }),
     ...(comment === undefined ? {} : { comment }),
   };
 }

@@ -51,6 +51,9 @@ export interface ElementState extends ElementKey {
   readonly bytes?: bigint;
   readonly comment?: string;
   readonly nomatch?: boolean;
+  /** The quota of an element that has one of its own; told of elements that are read alone or over `LiveSets`. */
+  readonly limitBytes?: bigint;
+  readonly usedBytes?: bigint;
 }
 
 /** Additions to sets that aren't there yet; sets that are there are left alone. */

@@ -6,10 +6,10 @@
 import type { Manifest, ManifestObject, ManifestSet } from '../compiler/plan.js';
 import { keyBefore } from '../nft/key.js';
 import type { TableFamily } from '../nft/model.js';
-import { MessageWriter, type NetlinkMessage } from '../wire/netlink.js';
+import { FLAG, MessageWriter, type NetlinkMessage } from '../wire/netlink.js';
 import { NFPROTO } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
-import { writeElements } from '../wire/nftables-element-writer.js';
+import { writeElements, writeSetRequest } from '../wire/nftables-element-writer.js';
 import { readElements, type WireElement } from '../wire/nftables-elements.js';
 import { OBJECT_TYPE, readObject, writeObjectRequest } from '../wire/nftables-objects.js';
 import { readRule, type WireRule, writeRulesRequest } from '../wire/nftables-rules.js';
@@ -25,6 +25,11 @@ import type { NlSocket } from './nl-socket.js';
 export interface LiveSets {
   /** The element that covers the key: the key itself, or an interval around it. Undefined also without the set. */
   covering(set: ManifestSet, key: Uint8Array): ElementState | undefined;
+  /**
+   * All elements of a set whose keys have several parts, read as they are taken; none without the set. Not for what is
+   * asked for each packet.
+   */
+  elements(set: ManifestSet): Iterable<ElementState>;
   /** Undefined without the object. */
   object(object: ManifestObject): ObjectState | undefined;
   /** All tables of the namespace, others' included. */
@@ -61,6 +66,21 @@ class SocketLiveSets implements LiveSets {
     if (!pairs) return elementState(found);
     const end = this.#element(set, { key, intervalEnd: true })?.key;
     return elementState(found, end === undefined ? highest(key.length) : keyBefore(end));
+  }
+
+  *elements({ table, name }: ManifestSet): Generator<ElementState, undefined, undefined> {
+    const seq = this.#next();
+    const writer = new MessageWriter(256);
+    writeSetRequest(writer, NFT.GETSETELEM, FLAG.DUMP, seq, { ...this.#address(table), set: name });
+    try {
+      for (const datagram of dumpNow(this.socket, writer.finish(), DUMP_BOUNDS, this.#buffer)) {
+        for (const { body } of dumpEntries(Buffer.from(datagram), seq)) {
+          for (const element of readElements(body).elements) if (element.key !== undefined) yield elementState(element);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof KernelRefusal && error.errno === ERRNO.ENOENT)) throw error;
+    }
   }
 
   object({ table, kind, name }: ManifestObject): ObjectState | undefined {

@@ -5,6 +5,7 @@ import type { ElementState } from '../kernel/kernel.js';
 import { type Address, addressBytes, addressFromBytes, formatAddress } from '../net/address.js';
 import { formatRange, rangeContains } from '../net/prefix.js';
 import type { AddressTerm, Choice, Policy, Rule } from '../policy/ast.js';
+import { addressTypeOf, elementsWith, hasPartOf } from './address-elements.js';
 import type { Loaded } from './live-sets.js';
 import { tableRanges } from './plan-contents.js';
 import { type Place, placeText } from './policy-index.js';
@@ -36,9 +37,15 @@ export interface GrantConcern {
 /** What a set remembers of the address. */
 export interface MemoryConcern {
   readonly what: string;
+  /** The element's key, when the address is only a part of it: `203.0.113.5, tcp, port 22`. */
+  readonly element?: string;
   readonly expiresMs?: number;
   readonly packets?: string;
   readonly bytes?: string;
+  /** Of an element that has a quota of its own. */
+  readonly quota?: Omit<QuotaConcern, 'quota'>;
+  /** In place of the rest: so many more elements of the set have the address. */
+  readonly more?: number;
 }
 
 /** A quota that a rule about the address uses. */
@@ -127,20 +134,27 @@ function entryText({ key, keyEnd = key }: ElementState): string {
 function rememberedOf({ sets, plan: { manifest } }: Loaded, address: Address): MemoryConcern[] {
   return manifest.sets.flatMap((set) => {
     const { kind } = set.role;
-    if ((kind !== 'account' && kind !== 'rule' && kind !== 'extension') || !isOf(set, address)) return [];
-    const state = sets.covering(set, addressBytes(address));
-    return state === undefined ? [] : [{ what: setLabel(set, manifest), ...figures(state) }];
+    if (kind !== 'account' && kind !== 'rule' && kind !== 'extension') return [];
+    const what = setLabel(set, manifest);
+    if (hasPartOf(set, address)) {
+      const { elements, more } = elementsWith(sets, set, address);
+      const told = elements.map(({ text, state }): MemoryConcern => ({ what, element: text, ...figures(state) }));
+      return more === 0 ? told : [...told, { what, more }];
+    }
+    const state = isOf(set, address) ? sets.covering(set, addressBytes(address)) : undefined;
+    return state === undefined ? [] : [{ what, ...figures(state) }];
   });
 }
 
-const isOf = ({ key }: ManifestSet, { family }: Address): boolean =>
-  key.length === 1 && key[0] === (family === 4 ? 'ipv4_addr' : 'ipv6_addr');
+const isOf = ({ key }: ManifestSet, address: Address): boolean => key.length === 1 && key[0] === addressTypeOf(address);
 
-function figures({ expiresMs, packets, bytes }: ElementState): Omit<MemoryConcern, 'what'> {
+function figures({ expiresMs, packets, bytes, usedBytes, limitBytes }: ElementState): Omit<MemoryConcern, 'what'> {
+  const isLimited = usedBytes !== undefined && limitBytes !== undefined;
   return {
     ...(expiresMs !== undefined && { expiresMs }),
     ...(packets !== undefined && { packets: String(packets) }),
     ...(bytes !== undefined && { bytes: String(bytes) }),
+    ...(isLimited && { quota: { usedBytes: String(usedBytes), limitBytes: String(limitBytes) } }),
   };
 }
 
@@ -231,11 +245,13 @@ function tableText({ table, entry, not, source, until, comment }: TableConcern):
   return [what, source && `by ${source}`, untilText(until), comment && `(${comment})`].filter(Boolean).join(' ');
 }
 
-function memoryText({ what, expiresMs, packets, bytes }: MemoryConcern): string {
+function memoryText({ what, element, expiresMs, packets, bytes, quota, more }: MemoryConcern): string {
   return [
-    what,
+    element === undefined ? what : `${what}: ${element}`,
+    more && `${more} more elements`,
     packets && `${packets} packets`,
     bytes && `${bytes} bytes`,
+    quota && `${quota.usedBytes} of ${quota.limitBytes} bytes used`,
     expiresMs !== undefined && `for ${Math.round(expiresMs / 1000)} s more`,
   ]
     .filter(Boolean)

@@ -72,7 +72,8 @@ function joined(elements: readonly WireElement[]): WireElement[] {
   });
 }
 
-function expressionText(value: Expression): string {
+/** A key's value as it is told: `tcp . 22`, `192.0.2.0/24`, `1-5`. */
+export function expressionText(value: Expression): string {
   if (typeof value !== 'object') return String(value);
   if ('prefix' in value) return `${expressionText(value.prefix.addr)}/${value.prefix.len}`;
   if ('range' in value) return value.range.map(expressionText).join('-');

@@ -25,6 +25,7 @@ chains:
       - { tcp: 9999, do: [ add source to <bad> for 10m, drop ] }
       - { in: outside, tcp: [80, 7000], do: accept }
       - { icmp: echo-request, do: accept }
+      - { in: outside, udp: any, psd: {}, do: drop }
 `;
 
 suite('why', async () => {
@@ -180,6 +181,18 @@ suite('why', async () => {
     assert.match(out, /<office> 198\.51\.100\.0\/28 by policy .*policy\.yaml for ever\n/);
     assert.match(out, /\{ in: outside, tcp: 22, from: <office>, do: accept \} +\(from: it is in <office>\)/);
     assert.match((await why('198.51.100.3')).out, /not in <office>: 198\.51\.100\.3 is an exception by policy/);
+    // The ports that a scan has touched: a set of address, protocol and port.
+    const sets = await bed.space.list('list', 'sets', 'inet');
+    for (const [family, address] of [
+      ['ipv4', '203.0.113.77'],
+      ['ipv6', '2001:db8::77'],
+    ]) {
+      const [, pairs] =
+        new RegExp(`set (\\S+) \\{\\s+type ${family}_addr \\. inet_proto \\. inet_service`).exec(sets) ?? [];
+      await bed.space.nft(`add element inet postern ${pairs} { ${address} . udp . 53 timeout 1h }\n`);
+      const { out: scanned } = await why(address!);
+      assert.match(scanned, new RegExp(`Remembered:\\n  psd .*: ${address}, udp, port 53, for 3\\d{3} s more\\n`));
+    }
     assert.match((await why('198.18.0.1')).out, /no table, no grant, no counter and no rule is about it/);
   });
 
