@@ -20,9 +20,9 @@ export interface EngineState {
 }
 
 export interface StateFile {
-  /** Undefined when nothing was kept. @throws PosternError `damaged`; the file is then set aside. */
+  /** Undefined when nothing was kept. @throws PosternError `damaged` (the file is then set aside), `forbidden`, `system`. */
   read(): Promise<EngineState | undefined>;
-  /** On disk when it resolves. @throws PosternError `system`. */
+  /** On disk when it resolves. @throws PosternError `forbidden`, `system`. */
   write(state: EngineState): Promise<void>;
 }
 
@@ -62,7 +62,7 @@ export function stateFile(folder: string): StateFile {
 /**
  * Whether the file in the folder can be used, without touching it: its size, and what is wrong, for people. Undefined
  * when there is none.
- * @throws PosternError `system` when it can't be read.
+ * @throws PosternError `forbidden` or `system` when it can't be read.
  */
 export async function checkStateFile(
   folder: string,
@@ -120,6 +120,11 @@ export function memoryState(): StateFile {
 }
 
 function unusable(path: string, cause: unknown): PosternError {
+  const { code } = cause as NodeJS.ErrnoException;
+  if (code === 'EACCES' || code === 'EPERM') {
+    const message = `may not use ${path}: run this as root, or name with --state a folder that is yours`;
+    return new PosternError('forbidden', message, { cause });
+  }
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new PosternError('system', `${path} can't be used: ${reason}; check the folder given by --state`, { cause });
 }

@@ -7,7 +7,7 @@
 import { PosternError } from '../errors.js';
 import type { Acknowledgement, NetlinkMessage } from '../wire/netlink.js';
 import type { PackedElements } from '../wire/nftables-packed-elements.js';
-import { errnoName } from './layouts.js';
+import { ERRNO, errnoName } from './layouts.js';
 
 /** What became of a transaction. */
 export interface TransactionResult {
@@ -55,7 +55,10 @@ export interface ListOptions {
 /** The kernel said no to a single request. */
 export class KernelRefusal extends PosternError {
   constructor(readonly acknowledgement: Acknowledgement) {
-    super('kernel', `the kernel refused: ${refusalText(acknowledgement)}`);
+    // Also what root gets for a table that another process owns.
+    const isUser = acknowledgement.errno === ERRNO.EPERM && process.geteuid?.() !== 0;
+    const next = isUser ? '; run this as root (or with CAP_NET_ADMIN)' : '';
+    super('kernel', `the kernel refused: ${refusalText(acknowledgement)}${next}`);
   }
 
   get errno(): number {
