@@ -23,7 +23,10 @@ export const test = command({
   about: `Each FILE holds tests: a host, packets in one line each, and what is expected of them. They run in a network
 namespace of their own that nobody else sees; nothing of this machine is looked at or changed. Without root a user
 namespace is used where the kernel allows it. The policy is the file's "policy:", or FILE without ".test". The report is
-TAP; the status is 1 when a test failed, or was skipped without --allow-skips.`,
+TAP; the status is 1 when a test failed, or was skipped without --allow-skips.
+
+The host listens where a test says so: given: { sockets: [ tcp 443, "udp [2001:db8::80]:443" ] }. A SYN that is let in is
+then answered by syn,ack, and where nothing listens by rst,ack.`,
   options: {
     policy: { type: 'string', value: 'FILE', help: 'test this policy instead of the one that the file names' },
     'allow-skips': { type: 'boolean', help: 'tests that can not run here do not fail the run' },
