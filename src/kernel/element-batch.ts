@@ -156,7 +156,7 @@ function stepsOf(change: ElementChange, features: ElementFeatures): readonly Ste
 
 type KeyChange = Exclude<ElementChange, { op: 'flush' }>;
 
-/** An array only where a change is two elements: a hundred thousand of them are a burden on the memory's collector. */
+/** Made when they are asked for: arrays of a hundred thousand are a burden on the memory's collector. */
 function wireElements(
   target: SetTarget,
   changes: readonly ElementChange[],
@@ -165,14 +165,19 @@ function wireElements(
   step: Step,
 ): ElementSource {
   if (!target.pairs) return { length: to - from, at: (index) => wireElement(target, changes[from + index], step) };
-  const elements: WireElement[] = [];
-  for (let index = from; index < to; index++) {
-    const change = changes[index] as KeyChange;
-    elements.push(wireElement(target, change, step));
-    const behind = successor(change.keyEnd ?? change.key);
-    if (behind !== undefined) elements.push({ key: behind, intervalEnd: true });
-  }
-  return elements;
+  return {
+    length: 2 * (to - from),
+    at: (index) => {
+      const change = changes[from + (index >> 1)];
+      return index % 2 === 0 ? wireElement(target, change, step) : endElement(change as KeyChange);
+    },
+  };
+}
+
+/** The element that ends an interval; the top of the space needs none. */
+function endElement({ key, keyEnd = key }: KeyChange): WireElement | undefined {
+  const behind = successor(keyEnd);
+  return behind && { key: behind, intervalEnd: true };
 }
 
 function wireElement(target: SetTarget, given: ElementChange | undefined, step: Step): WireElement {
@@ -232,7 +237,8 @@ const MAX_KEY_BYTES = 64;
 
 /** The value behind a key; undefined behind the last one. */
 export function successor(key: Uint8Array): Uint8Array | undefined {
-  const next = Uint8Array.from(key);
+  // Uint8Array.from asks an iterator for each byte.
+  const next = new Uint8Array(key);
   for (let index = next.length - 1; index >= 0; index--) {
     const byte = ((next[index] as number) + 1) & 0xff;
     next[index] = byte;

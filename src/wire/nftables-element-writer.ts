@@ -22,6 +22,7 @@ const LIST_BYTES = 60_000;
 /** Elements that are made when they are asked for, in order; an array is one too. */
 export interface ElementSource {
   readonly length: number;
+  /** undefined: none at this place. */
   at(index: number): WireElement | undefined;
 }
 
@@ -42,7 +43,8 @@ export function writeElements(
   const list = writer.open(LIST.ELEMENTS);
   let next = from;
   for (; next < elements.length && writer.length - list < LIST_BYTES; next++) {
-    writeElement(writer, elements.at(next) as WireElement);
+    const element = elements.at(next);
+    if (element !== undefined) writeElement(writer, element);
   }
   writer.close(list);
   writer.end();

@@ -109,6 +109,24 @@ test('an interval has the same start and end as from nft, which adds a mark befo
   assert.deepEqual(readElements((ours ?? assert.fail()).body).elements, interval);
 });
 
+test('an interval up to the highest address has no end, and leaves those of others alone', () => {
+  const [, message] = sent([
+    add(PREFIXES, 'ffffff00', { keyEnd: new Uint8Array(Buffer.from('ffffffff', 'hex')) }),
+    add(PREFIXES, 'c6336400', { keyEnd: new Uint8Array(Buffer.from('c63364ff', 'hex')) }),
+  ]);
+  assert.deepEqual(
+    readElements((message ?? assert.fail()).body).elements.map(({ key, intervalEnd = false }) => [
+      Buffer.from(key ?? []).toString('hex'),
+      intervalEnd,
+    ]),
+    [
+      ['ffffff00', false],
+      ['c6336400', false],
+      ['c6336500', true],
+    ],
+  );
+});
+
 test('only the last element message asks for an acknowledgement', () => {
   const changes = Array.from({ length: 9_000 }, (_, index) => add(HOSTS, (index + 1).toString(16).padStart(8, '0')));
   const messages = sent(changes);
