@@ -46,7 +46,7 @@ const set = command({
   args: 'NAME AMOUNT',
   about: sizes,
   options,
-  run: (call) => answer(call, 'PUT', '', { value: amountOf(call) }),
+  run: (call) => answer(call, 'PUT', '', amountOf(call, 'value')),
 });
 
 const add = command({
@@ -54,7 +54,7 @@ const add = command({
   args: 'NAME AMOUNT',
   about: sizes,
   options,
-  run: (call) => answer(call, 'POST', '/add', { amount: amountOf(call) }),
+  run: (call) => answer(call, 'POST', '/add', amountOf(call, 'amount')),
 });
 
 const sub = command({
@@ -62,7 +62,7 @@ const sub = command({
   args: 'NAME AMOUNT',
   about: sizes,
   options,
-  run: (call) => answer(call, 'POST', '/subtract', { amount: amountOf(call) }),
+  run: (call) => answer(call, 'POST', '/subtract', amountOf(call, 'amount')),
 });
 
 const reset = command({
@@ -72,11 +72,11 @@ const reset = command({
   run: (call) => answer(call, 'POST', '/reset'),
 });
 
-/** @throws PosternError `usage`. */
-function amountOf({ args }: QuotaCall): number {
+/** What to send: a size says by its unit that it is of bytes. @throws PosternError `usage`. */
+function amountOf({ args }: QuotaCall, key: 'value' | 'amount'): object {
   const [, text = ''] = args;
   try {
-    return parseSize(text);
+    return { [key]: parseSize(text), ...(/[A-Za-z]$/.test(text) && { unit: 'bytes' }) };
   } catch (cause) {
     throw new PosternError('usage', `${(cause as Error).message}`, { cause });
   }

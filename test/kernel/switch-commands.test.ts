@@ -79,6 +79,17 @@ suite('condition and quota commands', async () => {
     await out('quota', 'set', 'guest', '9007199254740990');
     await refused(2, /it goes from 0 to 9007199254740991/, 'quota', 'add', 'guest', '5');
     await refused(2, /"many" is not a size/, 'quota', 'set', 'guest', 'many');
+    for (const verb of ['set', 'add', 'sub']) {
+      await refused(
+        2,
+        /quota pings counts packets: write a number of packets, not of bytes/,
+        'quota',
+        verb,
+        'pings',
+        '5KiB',
+      );
+    }
+    assert.equal(await out('quota', 'show', 'pings'), '100\n');
     await refused(4, /there is no quota gast; the policy has: guest, pings, up/, 'quota', 'show', 'gast');
     assert.equal(await out('quota', 'show', 'guest'), '9007199254740990\n');
   });

@@ -1,16 +1,21 @@
 /** `/v1/quotas`: amounts of bytes or packets that rules use up. */
 
 import { Type } from 'typebox';
-import type { QuotaState } from '../../engine/quotas.js';
+import type { QuotaState, Quotas } from '../../engine/quotas.js';
+import { PosternError } from '../../errors.js';
 import type { Api, ApiParts } from '../api.js';
 import { callerOf } from '../caller.js';
 
 const most = Number.MAX_SAFE_INTEGER;
 const QuotaName = Type.Object({ quota: Type.String({ maxLength: 31 }) });
 const amount = Type.Integer({ minimum: 0, maximum: most });
+const unit = Type.Union([Type.Literal('bytes'), Type.Literal('packets')]);
+const wantedUnit = Type.Optional(
+  Type.Union(unit.anyOf, { description: 'What the number counts; refused where the quota counts the other.' }),
+);
 const Quota = Type.Object({
   name: Type.String(),
-  unit: Type.Union([Type.Literal('bytes'), Type.Literal('packets')]),
+  unit,
   value: Type.Integer({ description: 'What it holds now.' }),
   initial: Type.Integer({ description: 'What it holds after a reset.' }),
 });
@@ -21,6 +26,16 @@ const output = ({ name, unit, value, amount: initial }: QuotaState) => ({
   value: Number(value),
   initial: Number(initial),
 });
+
+type Unit = QuotaState['unit'];
+
+/** @throws PosternError `invalid` when the quota counts something else; `not-found`, `kernel`. */
+async function checkUnit(quotas: Quotas, name: string, wanted: Unit | undefined): Promise<void> {
+  if (wanted === undefined) return;
+  const { unit } = await quotas.get(name);
+  if (unit === wanted) return;
+  throw new PosternError('invalid', `quota ${name} counts ${unit}: write a number of ${unit}, not of ${wanted}`);
+}
 
 export function quotaRoutes(api: Api, { engine: { quotas } }: ApiParts): void {
   const tags = ['quotas'];
@@ -44,11 +59,15 @@ export function quotaRoutes(api: Api, { engine: { quotas } }: ApiParts): void {
         tags,
         summary: 'Say what it holds',
         params: QuotaName,
-        body: Type.Object({ value: amount }, { additionalProperties: false }),
+        body: Type.Object({ value: amount, unit: wantedUnit }, { additionalProperties: false }),
         response: { 200: Quota },
       },
     },
-    async (request) => output(await quotas.set(request.params.quota, BigInt(request.body.value), callerOf(request))),
+    async (request) => {
+      const { quota } = request.params;
+      await checkUnit(quotas, quota, request.body.unit);
+      return output(await quotas.set(quota, BigInt(request.body.value), callerOf(request)));
+    },
   );
 
   for (const [word, summary, change] of [
@@ -62,13 +81,14 @@ export function quotaRoutes(api: Api, { engine: { quotas } }: ApiParts): void {
           tags,
           summary,
           params: QuotaName,
-          body: Type.Object({ amount }, { additionalProperties: false }),
+          body: Type.Object({ amount, unit: wantedUnit }, { additionalProperties: false }),
           response: { 200: Quota },
         },
       },
       async (request) => {
         const { quota } = request.params as { quota: string };
-        const { amount: by } = request.body as { amount: number };
+        const { amount: by, unit: wanted } = request.body as { amount: number; unit?: Unit };
+        await checkUnit(quotas, quota, wanted);
         return output(await change(quota, BigInt(by), callerOf(request)));
       },
     );
