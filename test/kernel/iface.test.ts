@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openLinks } from '../../src/kernel/links.js';
 import { DEVICE_FLAGS } from '../../src/wire/rtnetlink.js';
+import { median } from '../bench/bench.js';
 import { liveBench } from './engine-fixture.js';
 import { countingPolicy, matchHost } from './match-host.js';
 import { link, type Namespace, namespace, type Scope, until } from './namespace.js';
@@ -68,23 +69,29 @@ test('flags of a fixed device and of the packet’s own are followed, of both fa
   await settles('r3 r4 r6');
 });
 
+/** For a machine on which others run. */
+const hardLimitMs = 2_000;
+
 test('a change is in the kernel within 50 ms of its event', async (t) => {
   const { firewall } = await bed(t);
   const { kernel, engine } = await liveBench(t, firewall, countingPolicy('input', ['iface: { iface: d0, flags: up }']));
   const set = engine.policy.current!.plan.manifest.sets.findIndex(({ role }) => role.kind === 'device-flags');
   let heardAt = 0;
-  const links = await openLinks({ namespace: firewall.name, changed: () => (heardAt = performance.now()) });
+  const links = await openLinks({ namespace: firewall.name, changed: () => (heardAt ||= performance.now()) });
   t.after(async () => links.close());
   const lags: number[] = [];
-  for (const [index, state] of ['up', 'down', 'up', 'down', 'up'].entries()) {
+  for (const [index, state] of ['up', 'down', 'up', 'down', 'up', 'down', 'up'].entries()) {
     heardAt = 0;
     await firewall.run('ip', 'link', 'set', 'd0', state);
     await until(`d0 to be ${state}`, async () => (await kernel.dump(set)).length === (index % 2 === 0 ? 2 : 0));
     await until('the event', () => heardAt > 0);
     lags.push(performance.now() - heardAt);
   }
-  t.diagnostic(`behind by ${lags.map((ms) => ms.toFixed(1)).join(', ')} ms`);
-  assert.ok(Math.min(...lags) <= 50, `${lags.join()} ms`);
+  const sorted = lags.toSorted((a, b) => a - b);
+  const [least, most] = [sorted[0]!, sorted.at(-1)!];
+  t.diagnostic(`behind by ${median(lags).toFixed(1)} ms at the median, ${least.toFixed(1)} to ${most.toFixed(1)}`);
+  assert.ok(least <= 50, `${lags.join()} ms`);
+  assert.ok(most <= hardLimitMs, `${lags.join()} ms`);
 });
 
 test('without a device neither a flag nor its negation holds, in every hook', async (t) => {
