@@ -13,7 +13,7 @@ interface Golden {
     readonly rules: readonly string[];
     readonly rows: readonly { readonly packet: string; readonly hits: readonly number[] }[];
   }[];
-  /** The options area of each packet; some of the names are shortened in the rows. */
+  /** The options area of each packet of the rows. */
   readonly option_bytes: Readonly<Record<string, string>>;
 }
 
@@ -33,7 +33,6 @@ const differences = {
   },
 };
 
-/** The rows name a packet by the beginning of its name in `option_bytes`, or without what it adds. */
 function optionsOf(packet: string): Buffer {
   const bytes = golden.option_bytes[packet] ?? (packet === 'none' ? '' : undefined);
   assert.notEqual(bytes, undefined, `the options of "${packet}" are not recorded`);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { parseAddress } from '../../src/net/address.js';
-import { parseProtocol } from '../../src/net/protocol.js';
+import { parseProtocol, protocolNames } from '../../src/net/protocol.js';
 import { encodePacket } from '../../src/wire/packet.js';
 import { matchHost } from '../kernel/match-host.js';
 import { loadGolden } from './golden.js';
@@ -11,7 +11,7 @@ import { readOriginal, yamlKeys } from './original-rule.js';
 import { RowRun } from './row-run.js';
 
 interface Row {
-  /** `tcp syn no options`, `sctp 2 chunks: DATA 24, SACK 16`: the first word is the protocol. */
+  /** `tcp syn no options`, `sctp 2 chunks: DATA 24, SACK 16`: the first word that is a protocol. */
   readonly packet: string;
   readonly ip_len: number;
   /** null: no length matched. */
@@ -67,14 +67,20 @@ const addresses = {
   6: ['2001:db8:7::5', '2001:db8::1'],
 } as const;
 
+function protocolIn(packet: string, family: 4 | 6): string {
+  const words = packet.toLowerCase().match(/[a-z0-9]+/g) ?? [];
+  const word = words.find((one) => protocolNames.includes(one)) ?? /\bproto(?:col)? (\d+)/.exec(packet)?.[1];
+  assert.ok(word, `"${packet}" names no protocol`);
+  return family === 6 && word === 'icmp' ? 'icmpv6' : word;
+}
+
 /** A packet as a row names it; how long its headers are is what the recording has of it at each layer. */
 function packetOf({ packet, ip_len }: Row, family: 4 | 6): Buffer {
   const at = (layer: string): number | undefined =>
     tables.find((table) => table.family === family && table.layer === layer)?.rows.find((row) => row.packet === packet)
       ?.length_seen ?? undefined;
   const own = family === 4 ? ip_len - (at('--layer4') ?? ip_len - 20) : 40;
-  const word = /^[a-z0-9]+/.exec(packet)![0];
-  const name = family === 6 && word === 'icmp' ? 'icmpv6' : word;
+  const name = protocolIn(packet, family);
   const transport = (at('--layer4') ?? 0) - (at('--layer5') ?? 0);
   const payload = Buffer.alloc(ip_len - own);
   if (name === 'tcp' && payload.length > 13)
@@ -85,7 +91,7 @@ function packetOf({ packet, ip_len }: Row, family: 4 | 6): Buffer {
   const encoded = encodePacket({
     source: parseAddress(addresses[family][0]),
     destination: parseAddress(addresses[family][1]),
-    protocol: before ?? (name === 'icmp6' ? 58 : parseProtocol(name)),
+    protocol: before ?? parseProtocol(name),
     ...(family === 4 && own > 20 && { options: Buffer.alloc(own - 20, 1) }),
     ...(family === 4 &&
       /fragment/.test(packet) && {

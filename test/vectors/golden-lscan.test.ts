@@ -10,6 +10,7 @@ interface Session {
   readonly label: string;
   readonly rules: readonly string[];
   readonly conntrack_active: boolean;
+  readonly dport: number;
   readonly packets: readonly {
     readonly packet: string;
     /** The options of each rule that matched. */
@@ -63,7 +64,8 @@ test('the rules tell scans from connections as the recorded module did', async (
     const policy = policyOf(session);
     if (policy !== loaded) await world.policy(policy);
     loaded = policy;
-    const [sport, dport] = [port++, 8_000];
+    const { dport } = session;
+    const sport = port++;
     const next = { client: 1_000, server: 5_000 };
     const segment = (text: string, fromServer: boolean) => {
       const [, letters = '', bytes] = /^([A-Za-z]+)(?: (\d+) bytes|\+(\d+))?/.exec(text) ?? [];

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatAddress, parseAddress } from '../../src/net/address.js';
+import { parseProtocol } from '../../src/net/protocol.js';
 import { type Probe, PsdScorer } from '../../src/services/psd/scorer.js';
 import { compiled, scratchWorld } from '../kernel/scratch-world.js';
 import { flagBitsOf, loadGolden } from './golden.js';
@@ -37,15 +38,13 @@ interface Step {
   readonly fragment: number;
 }
 
-const protocols: Readonly<Record<string, number>> = { tcp: 6, udp: 17, udplite: 136 };
-
 function stepOf(text: string, source: string): Step {
   const [, gap, protocol, port, flags] = /^(?:\(\+([0-9.]+)s\) )?(\w+)\/(\d+)(?: ([A-Z]+|null)\b)?/.exec(text) ?? [];
-  if (protocol === undefined || protocols[protocol] === undefined) throw new Error(`no packet: ${text}`);
+  if (protocol === undefined) throw new Error(`no packet: ${text}`);
   const word = (name: string) => new RegExp(` ${name} (\\S+)`).exec(text)?.[1];
   return {
     gapMs: Math.round(Number(gap ?? 0) * 1000),
-    protocol: protocols[protocol],
+    protocol: parseProtocol(protocol),
     port: Number(port),
     flags: flags === undefined || flags === 'null' ? 0 : flagBitsOf(flags),
     source: word('from') ?? source,
@@ -123,7 +122,7 @@ test('the scorer finds the packets that the recorded module found', (t) => {
     assert.deepEqual(scored(sequence, originalHosts), positions(sequence), sequence.label);
     compared++;
   }
-  t.diagnostic(`psd on the scorer: compared ${compared} sequences`);
+  t.diagnostic(`psd on the scorer: compared ${compared} of ${golden.sequences.length} sequences`);
   for (const [reason, count] of seen) t.diagnostic(`differs on purpose, ${count}: ${reason}`);
   assert.ok(compared > 0);
 });
@@ -184,7 +183,7 @@ test('the rules find with real packets what the recorded module found', async (t
     }
     compared++;
   }
-  t.diagnostic(`psd in the kernel: compared ${compared} sequences`);
+  t.diagnostic(`psd in the kernel: compared ${compared} of ${golden.sequences.length} sequences`);
   for (const [reason, count] of seen) t.diagnostic(`differs on purpose, ${count}: ${reason}`);
   assert.ok(compared > 0);
 

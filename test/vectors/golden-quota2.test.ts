@@ -35,6 +35,7 @@ const isNegated = (rule: string) => rule.includes('! --quota');
 
 /** Why a scenario can't be compared, told from its own fields. */
 const differences: Readonly<Record<string, (scenario: Scenario) => boolean>> = {
+  'no rule was taken': ({ rules }) => rules.every(({ rc }) => rc !== 0),
   'amounts go to 2^53 - 1': ({ rules }) => rules.some(({ rule }) => amountOf(rule) > mostInQuota),
   'a quota is of bytes or of packets for all its rules': ({ rules }) => {
     const units = new Map<string, Set<boolean>>();
