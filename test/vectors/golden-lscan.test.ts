@@ -28,7 +28,8 @@ const client = '203.0.113.5';
 const server = '198.51.100.77';
 
 const optionsOf = (rule: string) => rule.slice(rule.indexOf('--'));
-const isStart = (packet: string) => /^S( |$)/.test(packet);
+/** Offers of ECN don’t matter. */
+const isStart = (packet: string) => /^S[EC]*( |$)/.test(packet);
 /** The second packet is none that goes on with a handshake. */
 const isScan = ({ packets }: Session) => isStart(packets[0]!.packet) && !/^A( |$)/.test(packets[1]?.packet ?? 'A');
 
