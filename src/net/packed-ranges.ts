@@ -177,17 +177,8 @@ export class PackedRanges {
 
   /** Does the range that starts at `first` start no later than just after `last`? */
   #touches(last: number, first: number): boolean {
-    return this.#compare(this.#store, first, this.#store, last) <= 0 || this.#isNext(last, first);
-  }
-
-  /** Is the address at `next` the one behind that at `last`? By words: this is asked for each range. */
-  #isNext(last: number, next: number): boolean {
-    for (let word = this.#words - 1, carry = 1; word >= 0; word--) {
-      const sum = this.#store[last + word]! + carry;
-      if (this.#store[next + word] !== sum >>> 0) return false;
-      carry = sum > 0xffff_ffff ? 1 : 0;
-    }
-    return true;
+    const order = this.#compare(this.#store, first, this.#store, last);
+    return order <= 0 || this.#value(first) === this.#value(last) + 1n;
   }
 
   #resize(ranges: number): void {
