@@ -153,9 +153,10 @@ const missing = 'missing';
 function countrySets(manifest: Manifest): CountrySet[] {
   const names = setNames(manifest);
   const all = manifest.sets.flatMap(({ role }, set) => (role.kind === 'countries' ? [{ set, role }] : []));
+  const remembering = all.filter(({ role }) => role.known !== undefined);
   return all.flatMap(({ set, role }): CountrySet[] => {
     if (role.known !== undefined) return [];
-    const known = all.filter(({ role: { known, ...of } }) => known !== undefined && isDeepStrictEqual(of, { ...role }));
+    const known = remembering.filter(({ role: { known, ...of } }) => isDeepStrictEqual(of, { ...role }));
     return [{ set, role, path: names[set]!, known: known.map((one) => one.set) }];
   });
 }
