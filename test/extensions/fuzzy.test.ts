@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import fc from 'fast-check';
 import { compileText } from '../../src/cli/policy-file.js';
 import { fuzzySteps } from '../../src/extensions/fuzzy.js';
@@ -108,6 +109,45 @@ test('at eight rates between the limits the kernel matches what the original wou
   for (let attempt = 1; attempt < 4 && result.worst > 5; attempt++) result = await worst();
   for (const row of result.rows) t.diagnostic(row);
   assert.ok(result.worst <= 5, `${result.worst.toFixed(1)} points apart\n${result.rows.join('\n')}`);
+});
+
+test('negated it matches what the plain one leaves: all below the lower limit, next to nothing far above the upper one', async (t) => {
+  const space = await namespace(t);
+  const [calm, flooded] = ['lower_limit: 100000, upper_limit: 200000', 'lower_limit: 3, upper_limit: 4'];
+  const rules = [calm, flooded].flatMap((words, index) => [
+    `      - { udp: ${firstPort + index}, fuzzy: { ${words} }, do: count }`,
+    `      - { udp: ${firstPort + index}, fuzzy: { not: { ${words} } }, do: count }`,
+  ]);
+  const policy = `version: 1\nhygiene: off\nchains:\n  input:\n    policy: drop\n    rules:\n${rules.join('\n')}\n`;
+  const bench = await liveBench(t, space, policy, {
+    compile: async (source, previous) => compileText(source, previous),
+  });
+  const counts = () =>
+    Promise.all(
+      bench.engine.policy
+        .current!.plan.manifest.objects.flatMap(({ role }, index) => (role.kind === 'rule' ? [index] : []))
+        .map(async (index) => Number((await bench.kernel.object(index)).packets)),
+    );
+  const sender = new RawSender(space.name);
+  t.after(() => sender.close());
+  const send = (port: number, packets: number) => {
+    const packet = encodePacket(udp('127.0.0.1', '127.0.0.1', port));
+    for (let sent = 0; sent < packets; sent++) {
+      packet.copy(sender.slot(4, packet.length));
+      sender.flush();
+    }
+  };
+  send(firstPort, 50);
+  for (let burst = 0; burst < 100; burst++) {
+    send(firstPort + 1, 10);
+    await setTimeout(20);
+  }
+  const before = await counts();
+  assert.deepEqual(before.slice(0, 2), [0, 50]);
+  send(firstPort + 1, 1_000);
+  const [plain, negated] = (await counts()).slice(2).map((now, index) => now - before[index + 2]!);
+  t.diagnostic(`far above the limits: ${plain} of 1000 plainly, ${negated} negated`);
+  assert.ok(plain! >= 900 && negated! <= 100);
 });
 
 test('limits that the original refuses are refused', () => {
