@@ -3,9 +3,6 @@
 import { PosternError } from '../errors.js';
 import type { ReplayWindow, Validity } from '../store/store.js';
 
-/** There is nothing to wait for. */
-const kept = Promise.resolve();
-
 /** Bytes of a mark that are kept; two messages that agree in 128 bits of a digest are the same. */
 const markBytes = 16;
 
@@ -28,10 +25,10 @@ export class MemoryReplayWindow implements ReplayWindow {
   }
 
   async admit(mark: Uint8Array, valid: Validity): Promise<boolean> {
-    return this.take(mark, valid) !== undefined;
+    return this.take(mark, valid);
   }
 
-  take(mark: Uint8Array, { until: expiresAt }: Validity): Promise<void> | undefined {
+  take(mark: Uint8Array, { until: expiresAt }: Validity): boolean {
     let peers = this.#marks.get(expiresAt);
     if (peers === undefined) {
       this.#forgetExpired();
@@ -39,13 +36,13 @@ export class MemoryReplayWindow implements ReplayWindow {
       this.#marks.set(expiresAt, peers);
     }
     const text = Buffer.from(mark.buffer, mark.byteOffset, markBytes).toString('latin1');
-    if (peers.has(text)) return undefined;
+    if (peers.has(text)) return false;
     if (this.#count >= this.bound) {
       throw new PosternError('busy', `the replay window holds ${this.bound} messages; try again in a minute`);
     }
     peers.add(text);
     this.#count++;
-    return kept;
+    return true;
   }
 
   #forgetExpired(): void {

@@ -48,8 +48,6 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
   readonly #room: Room;
   readonly #timer: NodeJS.Timeout;
   #readingAtMs = 0;
-  /** What the marks that were taken last wait for. */
-  #marksKept: { readonly durable: Promise<boolean>; readonly kept: Promise<void> } | undefined;
 
   constructor(parts: Parts) {
     const { node, state, clock, log, bounds } = parts;
@@ -142,17 +140,12 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
     this.#parts.log.checkRoom();
   }
 
-  /** Not `async`: one promise for all of a group, of which there may be thousands. */
-  persistMark(mark: MarkRegister): Promise<void> {
-    const durable = this.#append([mark]);
-    if (durable === this.#marksKept?.durable) return this.#marksKept.kept;
-    const kept = durable.then((isDurable) => {
-      if (!isDurable) throw this.#notDurable();
-    });
-    // Whoever waits for it hears of it.
-    kept.catch(() => {});
-    this.#marksKept = { durable, kept };
-    return kept;
+  writeMark(mark: MarkRegister): void {
+    void this.#append([mark]);
+  }
+
+  async durable(): Promise<void> {
+    if (!(await this.#parts.log.durable)) throw this.#notDurable();
   }
 
   async persistNumber(name: string, number: bigint): Promise<void> {
@@ -160,7 +153,9 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
     checkDrafts([draft]);
     this.#room.check(1, this.clock.wallMs());
     const word = this.#say(draft);
-    if (!(await this.#append(word === undefined ? [] : [word.register]))) throw this.#notDurable();
+    if (word === undefined) return;
+    void this.#append([word.register]);
+    await this.durable();
   }
 
   watchClock(): number {

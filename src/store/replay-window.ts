@@ -18,8 +18,10 @@ export interface GuardStore {
   readonly lostMarksAt: number | undefined;
   /** @throws PosternError `system` while nothing can be put on the disk, `busy` when too much waits for it. */
   requireWritable(): void;
-  /** On the disk when it resolves; the same promise for all that go there together. */
-  persistMark(mark: MarkRegister): Promise<void>;
+  /** Goes to the disk before all that is written afterwards. */
+  writeMark(mark: MarkRegister): void;
+  /** Resolves when all that was written so far is on the disk. @throws PosternError `system` when it can't be. */
+  durable(): Promise<void>;
   persistNumber(name: string, number: bigint): Promise<void>;
 }
 
@@ -27,7 +29,7 @@ export function openReplayWindow(store: GuardStore, protocol: string): ReplayWin
   return {
     take(mark, { from, until }) {
       if (mark.length < markBytes) throw new PosternError('internal', `a mark has at least ${markBytes} bytes`);
-      if (store.lostMarksAt !== undefined && from < store.lostMarksAt) return undefined;
+      if (store.lostMarksAt !== undefined && from < store.lostMarksAt) return false;
       if (store.state.counts.marks >= maxMarks) {
         throw new PosternError(
           'busy',
@@ -37,13 +39,14 @@ export function openReplayWindow(store: GuardStore, protocol: string): ReplayWin
       store.requireWritable();
       const short = mark.subarray(0, markBytes);
       const keepUntil = store.clock.steadyMs() + Math.max(0, until - store.clock.wallMs());
-      if (!store.state.marks(protocol).add(short, until, keepUntil)) return undefined;
-      return store.persistMark({ kind: 'mark', protocol, mark: short, expiresAt: until });
+      if (!store.state.marks(protocol).add(short, until, keepUntil)) return false;
+      store.writeMark({ kind: 'mark', protocol, mark: short, expiresAt: until });
+      return true;
     },
     async admit(mark, valid) {
-      const kept = this.take(mark, valid);
-      await kept;
-      return kept !== undefined;
+      if (!this.take(mark, valid)) return false;
+      await store.durable();
+      return true;
     },
   };
 }

@@ -132,10 +132,10 @@ export interface ReplayWindow {
    */
   admit(mark: Uint8Array, valid: Validity): Promise<boolean>;
   /**
-   * As `admit`, decided at once: undefined when the message isn't new; else what resolves when that is on disk. What is
-   * written to the same store afterwards is on disk no sooner.
+   * As `admit`, decided at once and on disk later: what is written to the same store afterwards is there no sooner, so
+   * that a change which waits for the disk (CommitOptions.signed) waits for the mark, too.
    */
-  take(mark: Uint8Array, valid: Validity): Promise<void> | undefined;
+  take(mark: Uint8Array, valid: Validity): boolean;
 }
 
 /** When the protocol's own clock check takes a message, both a function of the message alone; ms since the epoch. */

@@ -86,11 +86,11 @@ test('when the disk fails, a signed change takes no effect: a copy of it could p
     throw new Error('no space left');
   };
   const valid = { from: clock.wall - 60_000, until: clock.wall + 60_000 };
-  const kept = window.take(new Uint8Array(16), valid);
+  const admitted = window.admit(new Uint8Array(16), valid);
   const signed = committer.commit([add('192.0.2.1')], [element(1)], { signed: true });
   const other = committer.commit([add('192.0.2.2')], [element(2)]);
   await assert.rejects(signed, { code: 'system', message: /no space left/ });
-  await assert.rejects(kept!, { code: 'system' });
+  await assert.rejects(admitted, { code: 'system' });
   await other;
   assert.deepEqual([calls, inForce(store, clock)], [[[2]], ['192.0.2.2']]);
   assert.throws(() => window.take(new Uint8Array(16).fill(1), valid), { code: 'system' });

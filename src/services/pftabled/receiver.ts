@@ -134,7 +134,7 @@ export class PftabledReceiver {
 
   #admit({ request, peer }: Waiting): boolean {
     try {
-      const isNew = this.effects.window.take(request.mark, request.valid) !== undefined;
+      const isNew = this.effects.window.take(request.mark, request.valid);
       if (!isNew) this.#refuse('replay', peer);
       return isNew;
     } catch (error) {
