@@ -13,7 +13,6 @@ import {
   fixedBuffer,
   lastErrno,
   libc,
-  MEMINFO,
   MSG,
   NETLINK_OPTION,
   NETLINK_PROTOCOL,
@@ -25,6 +24,7 @@ import {
   SOL,
 } from './layouts.js';
 import { inNamespace } from './netns.js';
+import { droppedDatagrams, forceReceiveBuffer, forceSendBuffer, setOption } from './socket-options.js';
 
 export interface NlSocket {
   readonly fd: number;
@@ -35,8 +35,6 @@ export interface NlSocket {
    * @throws CallError ENOBUFS once after datagrams were lost, EMSGSIZE when the datagram is longer than `into`.
    */
   receive(into: Buffer): number;
-  /** An integer option. @throws CallError */
-  setOption(level: number, name: number, value: number): void;
   join(group: number): void;
   leave(group: number): void;
   /** Datagrams lost because the receive buffer was full. */
@@ -87,8 +85,6 @@ function openHere(options: NlSocketOptions): NlSocket {
 }
 
 class LibcNlSocket implements NlSocket {
-  readonly #option = fixedBuffer(MEMINFO.BYTES);
-  readonly #optionBytes = fixedBuffer(4);
   #closed = false;
 
   constructor(readonly fd: number) {}
@@ -96,12 +92,12 @@ class LibcNlSocket implements NlSocket {
   configure(options: NlSocketOptions): void {
     if (options.own === 'foreign') this.#attachFilter(foreignMessages());
     this.#bind(options.own === 'known');
-    this.setOption(SOL.NETLINK, NETLINK_OPTION.EXT_ACK, 1);
-    this.setOption(SOL.NETLINK, NETLINK_OPTION.CAP_ACK, 1);
-    if (options.silentOverflow) this.setOption(SOL.NETLINK, NETLINK_OPTION.NO_ENOBUFS, 1);
+    setOption(this.fd, SOL.NETLINK, NETLINK_OPTION.EXT_ACK, 1);
+    setOption(this.fd, SOL.NETLINK, NETLINK_OPTION.CAP_ACK, 1);
+    if (options.silentOverflow) setOption(this.fd, SOL.NETLINK, NETLINK_OPTION.NO_ENOBUFS, 1);
     const { receiveBufferBytes, sendBufferBytes } = options;
-    if (receiveBufferBytes !== undefined) this.#forceBuffer(SO.RCVBUFFORCE, SO.RCVBUF, receiveBufferBytes);
-    if (sendBufferBytes !== undefined) this.#forceBuffer(SO.SNDBUFFORCE, SO.SNDBUF, sendBufferBytes);
+    if (receiveBufferBytes !== undefined) forceReceiveBuffer(this.fd, receiveBufferBytes);
+    if (sendBufferBytes !== undefined) forceSendBuffer(this.fd, sendBufferBytes);
     for (const group of options.groups ?? []) this.join(group);
   }
 
@@ -120,25 +116,16 @@ class LibcNlSocket implements NlSocket {
     throw new CallError('recv', errno);
   }
 
-  setOption(level: number, name: number, value: number): void {
-    this.#option.writeInt32LE(value, 0);
-    if (libc.setsockopt(this.fd, level, name, this.#option, 4) < 0) throw new CallError('setsockopt', lastErrno());
-  }
-
   join(group: number): void {
-    this.setOption(SOL.NETLINK, NETLINK_OPTION.ADD_MEMBERSHIP, group);
+    setOption(this.fd, SOL.NETLINK, NETLINK_OPTION.ADD_MEMBERSHIP, group);
   }
 
   leave(group: number): void {
-    this.setOption(SOL.NETLINK, NETLINK_OPTION.DROP_MEMBERSHIP, group);
+    setOption(this.fd, SOL.NETLINK, NETLINK_OPTION.DROP_MEMBERSHIP, group);
   }
 
   dropped(): number {
-    this.#optionBytes.writeUInt32LE(MEMINFO.BYTES, 0);
-    if (libc.getsockopt(this.fd, SOL.SOCKET, SO.MEMINFO, this.#option, this.#optionBytes) < 0) {
-      throw new CallError('getsockopt', lastErrno());
-    }
-    return this.#option.readUInt32LE(MEMINFO.DROPS);
+    return droppedDatagrams(this.fd);
   }
 
   close(): void {
@@ -166,15 +153,6 @@ class LibcNlSocket implements NlSocket {
     program.writeBigUInt64LE(addressOf(instructions), SOCK_FPROG.FILTER);
     if (libc.setsockopt(this.fd, SOL.SOCKET, SO.ATTACH_FILTER, program, SOCK_FPROG.BYTES) < 0) {
       throw new CallError('setsockopt', lastErrno());
-    }
-  }
-
-  #forceBuffer(force: number, plain: number, bytes: number): void {
-    try {
-      this.setOption(SOL.SOCKET, force, bytes);
-    } catch {
-      // Not permitted in a user namespace; the plain option is limited by net.core.[rw]mem_max.
-      this.setOption(SOL.SOCKET, plain, bytes);
     }
   }
 }

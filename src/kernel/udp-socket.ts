@@ -3,23 +3,21 @@
  * most of the work for a datagram of 64 bytes.
  */
 
-import { type Address, addressBytes, addressFromBytes, formatAddress } from '../net/address.js';
+import { type Address, addressFromBytes, formatAddress } from '../net/address.js';
 import { DatagramBatch } from './datagram-batch.js';
 import {
-  AF,
   assertLayouts,
   CallError,
   fixedBuffer,
   IPV6_V6ONLY,
   lastErrno,
   libc,
-  MEMINFO,
-  SO,
   SOCK,
   SOCKADDR_IN,
   SOCKADDR_IN6,
   SOL,
 } from './layouts.js';
+import { domainOf, droppedDatagrams, forceReceiveBuffer, setOption, socketName } from './socket-options.js';
 
 /** Datagrams of one call. */
 const BATCH = 64;
@@ -36,8 +34,6 @@ export class UdpSocket {
   readonly port: number;
   readonly #layout: typeof SOCKADDR_IN | typeof SOCKADDR_IN6;
   readonly #batch: DatagramBatch;
-  readonly #meminfo = fixedBuffer(MEMINFO.BYTES);
-  readonly #meminfoBytes = fixedBuffer(4);
   /** Of the datagram before: mostly the next one comes from there, too. */
   #lastPeer = { name: Buffer.alloc(0), text: '' };
   #closed = false;
@@ -50,13 +46,12 @@ export class UdpSocket {
     assertLayouts();
     this.#layout = address.family === 4 ? SOCKADDR_IN : SOCKADDR_IN6;
     this.#batch = new DatagramBatch({ slots: BATCH, slotBytes: SLOT_BYTES, nameBytes: this.#layout.BYTES });
-    const domain = address.family === 4 ? AF.INET : AF.INET6;
-    this.fd = libc.socket(domain, SOCK.DGRAM | SOCK.CLOEXEC | SOCK.NONBLOCK, 0);
+    this.fd = libc.socket(domainOf(address.family), SOCK.DGRAM | SOCK.CLOEXEC | SOCK.NONBLOCK, 0);
     if (this.fd < 0) throw new CallError('socket', lastErrno());
     try {
-      if (address.family === 6) this.#setOption(SOL.IPV6, IPV6_V6ONLY, 0);
-      this.#growReceiveBuffer(receiveBufferBytes);
-      this.port = this.#bind(domain, address, port);
+      if (address.family === 6) setOption(this.fd, SOL.IPV6, IPV6_V6ONLY, 0);
+      forceReceiveBuffer(this.fd, receiveBufferBytes);
+      this.port = this.#bind(address, port);
     } catch (error) {
       this.close();
       throw error;
@@ -75,11 +70,7 @@ export class UdpSocket {
 
   /** Datagrams lost because the receive buffer was full. @throws CallError */
   dropped(): number {
-    this.#meminfoBytes.writeUInt32LE(MEMINFO.BYTES, 0);
-    if (libc.getsockopt(this.fd, SOL.SOCKET, SO.MEMINFO, this.#meminfo, this.#meminfoBytes) < 0) {
-      throw new CallError('getsockopt', lastErrno());
-    }
-    return this.#meminfo.readUInt32LE(MEMINFO.DROPS);
+    return droppedDatagrams(this.fd);
   }
 
   close(): void {
@@ -88,32 +79,14 @@ export class UdpSocket {
     libc.close(this.fd);
   }
 
-  #bind(domain: number, { family, value }: Address, port: number): number {
-    const { BYTES, FAMILY, PORT, ADDRESS } = this.#layout;
-    const name = fixedBuffer(BYTES);
-    name.writeUInt16LE(domain, FAMILY);
-    name.writeUInt16BE(port, PORT);
-    name.set(addressBytes({ family, value }), ADDRESS);
+  #bind(address: Address, port: number): number {
+    const { BYTES, PORT } = this.#layout;
+    const name = socketName(address, port);
     if (libc.bind(this.fd, name, BYTES) < 0) throw new CallError('bind', lastErrno());
     const bytes = fixedBuffer(4);
     bytes.writeUInt32LE(BYTES, 0);
     if (libc.getsockname(this.fd, name, bytes) < 0) throw new CallError('getsockname', lastErrno());
     return name.readUInt16BE(PORT);
-  }
-
-  #setOption(level: number, name: number, value: number): void {
-    const option = fixedBuffer(4);
-    option.writeInt32LE(value, 0);
-    if (libc.setsockopt(this.fd, level, name, option, 4) < 0) throw new CallError('setsockopt', lastErrno());
-  }
-
-  /** Without CAP_NET_ADMIN the kernel grants what net.core.rmem_max allows. */
-  #growReceiveBuffer(bytes: number): void {
-    try {
-      this.#setOption(SOL.SOCKET, SO.RCVBUFFORCE, bytes);
-    } catch {
-      this.#setOption(SOL.SOCKET, SO.RCVBUF, bytes);
-    }
   }
 
   #peer(index: number): string {

@@ -55,7 +55,6 @@ class ScriptedSocket implements NlSocket {
     return next.copy(into);
   }
 
-  setOption(): void {}
   join(): void {}
   leave(): void {}
   dropped(): number {

@@ -1,23 +1,10 @@
 /** Packets of the host itself: raw sockets whose header is ours, with the mark, the device and the owner of the sender. */
 
 import { PosternError } from '../../errors.js';
-import { addressBytes } from '../../net/address.js';
 import { decodePacket } from '../../wire/packet.js';
-import {
-  AF,
-  CallError,
-  errnoName,
-  fixedBuffer,
-  IPPROTO_RAW,
-  lastErrno,
-  libc,
-  SO,
-  SOCK,
-  SOCKADDR_IN,
-  SOCKADDR_IN6,
-  SOL,
-} from '../layouts.js';
+import { CallError, errnoName, fixedBuffer, IPPROTO_RAW, lastErrno, libc, SO, SOCK, SOL } from '../layouts.js';
 import type { Entry } from '../scratch.js';
+import { domainOf, socketName } from '../socket-options.js';
 
 type Sender = Extract<Entry, { local: unknown }>['local'];
 
@@ -31,14 +18,12 @@ const ASK = 0xffff_ffff;
  */
 export function sendLocal(packet: Uint8Array, sender: Sender): string | undefined {
   const { destination } = decodePacket(packet);
-  const address = fixedBuffer(destination.family === 4 ? SOCKADDR_IN.BYTES : SOCKADDR_IN6.BYTES);
-  address.writeUInt16LE(destination.family === 4 ? AF.INET : AF.INET6, 0);
-  address.set(addressBytes(destination), destination.family === 4 ? SOCKADDR_IN.ADDRESS : SOCKADDR_IN6.ADDRESS);
-  const fd = openAs(destination.family === 4 ? AF.INET : AF.INET6, sender.uid);
+  const name = socketName(destination, 0);
+  const fd = openAs(domainOf(destination.family), sender.uid);
   try {
     if (sender.mark !== undefined) setNumber(fd, SO.MARK, sender.mark);
     if (sender.device !== undefined) setText(fd, SO.BINDTODEVICE, sender.device);
-    const sent = libc.sendto(fd, packet, packet.length, 0, address, address.length);
+    const sent = libc.sendto(fd, packet, packet.length, 0, name, name.length);
     return sent < 0 ? errnoName(lastErrno()) : undefined;
   } finally {
     libc.close(fd);
