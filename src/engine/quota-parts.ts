@@ -36,8 +36,6 @@ export interface Kept {
   readonly limit?: Limit;
 }
 
-export const noReading: QuotaReading = { grown: 0n, charged: 0n };
-
 /** The parts of all quotas, by name. */
 export function quotaParts({ objects, sets }: Pick<Manifest, 'objects' | 'sets'>): Map<string, QuotaParts> {
   const parts = new Map<string, QuotaParts>();

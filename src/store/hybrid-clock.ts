@@ -33,8 +33,3 @@ export class HybridClock {
     return this.#last;
   }
 }
-
-/** Milliseconds since the epoch, for people and for ages. */
-export function stampMs(stamp: Stamp): number {
-  return Math.floor(stamp / 1000);
-}

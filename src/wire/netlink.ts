@@ -21,8 +21,6 @@ import { PosternError } from '../errors.js';
 
 export const HEADER_BYTES = 16;
 export const ATTRIBUTE_HEADER_BYTES = 4;
-/** The longest payload that the 16-bit length of an attribute can carry. */
-export const MAX_ATTRIBUTE_PAYLOAD_BYTES = 0xffff - ATTRIBUTE_HEADER_BYTES;
 
 export const FLAG = {
   REQUEST: 1,
