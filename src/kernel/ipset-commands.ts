@@ -3,7 +3,6 @@
 import { PosternError } from '../errors.js';
 import {
   IPSET_ERROR,
-  type IpsetElement,
   type IpsetHeader,
   type IpsetListing,
   type IpsetShape,
@@ -21,6 +20,7 @@ import {
   writeIpsetTest,
   writeIpsetTypeRequest,
 } from '../wire/ipset.js';
+import type { IpsetElement } from '../wire/ipset-element.js';
 import { MessageWriter } from '../wire/netlink.js';
 import { type Exchange, KernelRefusal } from './exchange.js';
 import { ERRNO } from './layouts.js';

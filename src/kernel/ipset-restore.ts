@@ -4,7 +4,7 @@ import type { ManifestIpset } from '../compiler/plan.js';
 import { formatAddress } from '../net/address.js';
 import { formatRange } from '../net/prefix.js';
 import { formatProtocol } from '../net/protocol.js';
-import type { IpsetElement } from '../wire/ipset.js';
+import type { IpsetElement } from '../wire/ipset-element.js';
 import { additions } from './ipset-target.js';
 import { temporaryName } from './ipsets.js';
 import type { Addition } from './kernel.js';

@@ -5,12 +5,8 @@ import { PosternError } from '../errors.js';
 import { type Address, type AddressRange, addressBits, addressBytes, addressFromBytes } from '../net/address.js';
 import { prefixOf, prefixRange } from '../net/prefix.js';
 import { rangePrefixes } from '../net/ranges.js';
-import {
-  type IpsetElement,
-  type IpsetShape,
-  MAX_IPSET_COMMENT_BYTES,
-  MAX_IPSET_TIMEOUT_SECONDS,
-} from '../wire/ipset.js';
+import { type IpsetShape, MAX_IPSET_COMMENT_BYTES, MAX_IPSET_TIMEOUT_SECONDS } from '../wire/ipset.js';
+import type { IpsetElement } from '../wire/ipset-element.js';
 import type { ElementChange, ElementKey, ElementState } from './kernel.js';
 
 /** As the kernel is asked to make it. */

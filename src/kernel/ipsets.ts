@@ -6,9 +6,11 @@
 import { createHash } from 'node:crypto';
 import type { ManifestIpset } from '../compiler/plan.js';
 import { asPosternError, PosternError } from '../errors.js';
-import { type IpsetElement, type IpsetHeader, MAX_IPSET_NAME_BYTES } from '../wire/ipset.js';
+import { type IpsetHeader, MAX_IPSET_NAME_BYTES } from '../wire/ipset.js';
+import type { IpsetElement } from '../wire/ipset-element.js';
 import type { Exchange } from './exchange.js';
 import { IpsetCommands, type RefusedElement } from './ipset-commands.js';
+import { unfit } from './ipset-room.js';
 import { additions, assertIpsetChange, elementsOf, ipsetState, sameShape, shapeOf } from './ipset-target.js';
 import type { ElementChange, ElementKey, ElementState, SetIndex } from './kernel.js';
 import type { RefusedChange } from './nf.js';
@@ -94,8 +96,8 @@ class KernelIpsets implements Ipsets {
 
   transact(changes: readonly ElementChange[]): Promise<readonly RefusedChange[]> {
     return this.#exclusive(async () => {
-      const unfit = await this.#unfit(changes);
-      if (unfit.length > 0) return unfit;
+      const tooMany = await unfit(changes, (set) => this.#ipset(set), this.commands);
+      if (tooMany.length > 0) return tooMany;
       const refused: RefusedChange[] = [];
       for (const run of runsOf(changes)) {
         for (const { index, error } of await this.#apply(changes, run)) refused.push({ index, error });
@@ -231,60 +233,6 @@ class KernelIpsets implements Ipsets {
       if (refusal.code === 'busy' || refusal.code === 'internal') throw error;
       return Array.from({ length: to - from }, (_, offset) => ({ index: from + offset, error: refusal }));
     }
-  }
-
-  /** The additions that find their set full, or missing; asked before anything is sent. */
-  async #unfit(changes: readonly ElementChange[]): Promise<RefusedChange[]> {
-    const unfit: RefusedChange[] = [];
-    for (const set of new Set(changes.map((change) => change.set))) {
-      const ipset = this.#ipset(set);
-      const own = changes.flatMap((change, index) => (change.set === set ? [{ change, index }] : []));
-      const header = await this.commands.header(ipset.name);
-      if (header === undefined) {
-        const error = new PosternError('not-found', `ipset ${ipset.name}: not in the kernel`);
-        unfit.push(...own.map(({ index }) => ({ index, error })));
-      } else if (ipset.range === undefined) {
-        unfit.push(...(await this.#overfull(ipset, header, own)));
-      }
-    }
-    return unfit;
-  }
-
-  async #overfull(
-    ipset: ManifestIpset,
-    { elements, maxElements }: IpsetHeader,
-    own: readonly { readonly change: ElementChange; readonly index: number }[],
-  ): Promise<RefusedChange[]> {
-    const flushed = own.findLastIndex(({ change }) => change.op === 'flush');
-    const later = own.slice(flushed + 1);
-    const adding = later.reduce(
-      (sum, { change }) => sum + (change.op === 'add' ? elementsOf(ipset, change).length : 0),
-      0,
-    );
-    let held = flushed >= 0 ? 0 : elements;
-    if (held + adding <= maxElements) return [];
-    const unfit: RefusedChange[] = [];
-    for (const { change, index } of later) {
-      if (change.op === 'flush') continue;
-      const present = flushed < 0 ? await this.#present(ipset, change) : 0;
-      const count = elementsOf(ipset, change).length;
-      if (change.op === 'delete') held -= present;
-      else if (held + count - present <= maxElements) held += count - present;
-      else {
-        const error = new PosternError(
-          'full',
-          `ipset ${ipset.name}: full, it holds ${maxElements} elements; raise its size`,
-        );
-        unfit.push({ index, error });
-      }
-    }
-    return unfit;
-  }
-
-  async #present(ipset: ManifestIpset, key: ElementKey): Promise<number> {
-    let present = 0;
-    for (const element of elementsOf(ipset, key)) if (await this.commands.has(ipset.name, element)) present++;
-    return present;
   }
 
   #ipset(set: SetIndex): ManifestIpset {

@@ -1,38 +1,10 @@
-/**
- * The ipset protocol, version 7. Source: linux/netfilter/ipset/ip_set.h; integers are big-endian and say so by the
- * byte-order bit of their attribute.
- *
- * | In | Attribute | Content |
- * |---|---|---|
- * | message | 1 PROTOCOL | u8 |
- * | message | 2 SETNAME, 3 TYPENAME (SWAP: the other name) | text |
- * | message | 4 REVISION, 5 FAMILY | u8 |
- * | message | 6 FLAGS | u32: 4 header only (LIST) |
- * | message | 7 DATA | nested: header or element |
- * | message | 8 ADT | nested: 7 DATA, each an element |
- * | message | 9 LINENO | u32; a refusal quotes the message with the number of the element here |
- * | element | 1 IP, 2 IP_TO | nested: 1 IPv4, 2 IPv6 |
- * | element | 3 CIDR | u8 |
- * | element | 4 PORT, 7 PROTO | u16, u8 |
- * | element | 6 TIMEOUT | u32 seconds, 0 permanent |
- * | element | 8 FLAGS | u32: 4 nomatch |
- * | element | 9 LINENO | u32 |
- * | element | 24 BYTES, 25 PACKETS | u64 |
- * | element | 26 COMMENT | text |
- * | element | 27 SKBMARK, 28 SKBPRIO, 29 SKBQUEUE | u64 mark and mask, u32, u16 |
- * | header | 1 IP, 2 IP_TO, 3 CIDR | range of a bitmap |
- * | header | 6 TIMEOUT | u32, default; there only when elements have timeouts |
- * | header | 8 FLAGS | u32: 8 counters, 16 comments, 64 skbinfo |
- * | header | 19 MAXELEM, 24 ELEMENTS, 25 REFERENCES | u32 |
- */
+/** Commands of the ipset protocol, and their answers; the offsets stand in ipset-attributes.ts. */
 
-import { type Address, addressBytes, addressFromBytes, type Family } from '../net/address.js';
+import type { Address, Family } from '../net/address.js';
+import { ATTR, DATA, NET_ORDER, readAddress, writeAddress } from './ipset-attributes.js';
+import { type IpsetElement, readIpsetElements, writeIpsetElement } from './ipset-element.js';
 import {
-  ATTRIBUTE_HEADER_BYTES,
-  align,
-  attributeEnd,
   attributeMap,
-  attributeType,
   FLAG,
   HEADER_BYTES,
   type MessageWriter,
@@ -40,7 +12,6 @@ import {
   type NetlinkMessage,
   readText,
   readU32be,
-  readU64be,
 } from './netlink.js';
 import { messageType, NFPROTO, readNfgenmsg, SUBSYSTEM, writeNfgenmsg } from './nfnetlink.js';
 
@@ -56,35 +27,7 @@ const CMD = {
   TEST: messageType(SUBSYSTEM.IPSET, 11),
   TYPE: messageType(SUBSYSTEM.IPSET, 13),
 } as const;
-const NET_ORDER = 0x4000;
-const ATTR = {
-  PROTOCOL: 1,
-  SETNAME: 2,
-  TYPENAME: 3,
-  REVISION: 4,
-  FAMILY: 5,
-  FLAGS: 6,
-  DATA: 7,
-  ADT: 8,
-  LINENO: 9,
-} as const;
-const DATA = {
-  IP: 1,
-  IP_TO: 2,
-  CIDR: 3,
-  PORT: 4,
-  TIMEOUT: 6,
-  PROTO: 7,
-  FLAGS: 8,
-  LINENO: 9,
-  MAXELEM: 19,
-  ELEMENTS: 24,
-  REFERENCES: 25,
-} as const;
-const ELEMENT = { BYTES: 24, PACKETS: 25, COMMENT: 26, MARK: 27, PRIORITY: 28, QUEUE: 29 } as const;
-const IP = { V4: 1, V6: 2 } as const;
 const LIST_HEADER_ONLY = 4;
-const NOMATCH = 4;
 const WITH = { COUNTERS: 8, COMMENT: 16, SKBINFO: 64 } as const;
 const AF = { 4: 2, 6: 10 } as const;
 
@@ -127,27 +70,6 @@ export interface IpsetHeader extends IpsetShape {
   readonly elements: number;
   /** Rules and sets that refer to it. */
   readonly references: number;
-}
-
-export interface IpsetElement {
-  readonly address: Address;
-  /** hash:net; absent: a host. */
-  readonly prefixLength?: number;
-  readonly port?: number;
-  /** IP protocol number of the port. */
-  readonly protocol?: number;
-  readonly timeoutSeconds?: number;
-  readonly nomatch?: boolean;
-  readonly packets?: bigint;
-  readonly bytes?: bigint;
-  readonly comment?: string;
-  /** 32-bit mark and mask, traffic class major and minor as 32 bits, queue. */
-  readonly skbinfo?: {
-    readonly mark: number;
-    readonly mask: number;
-    readonly priority: number;
-    readonly queue: number;
-  };
 }
 
 /** Asks for the newest revision of a type that the kernel knows. */
@@ -235,7 +157,7 @@ export function writeIpsetListRequest(writer: MessageWriter, seq: number, name: 
 export function writeIpsetTest(writer: MessageWriter, seq: number, name: string, element: IpsetElement): void {
   begin(writer, CMD.TEST, FLAG.ACK, seq);
   writer.text(ATTR.SETNAME, name);
-  writeElement(writer, element);
+  writeIpsetElement(writer, element);
   writer.end();
 }
 
@@ -258,7 +180,7 @@ export function writeIpsetElements(
   const list = writer.open(ATTR.ADT);
   let next = from;
   for (; next < elements.length && writer.length - start < MESSAGE_BYTES; next++) {
-    writeElement(writer, elements[next] as IpsetElement, next);
+    writeIpsetElement(writer, elements[next] as IpsetElement, next);
   }
   writer.close(list);
   writer.end();
@@ -288,7 +210,7 @@ export function readIpsetListing({ type, body }: NetlinkMessage): IpsetListing {
   if (type !== CMD.LIST) return { elements: [] };
   const found = attributeMap(body, readNfgenmsg(body).attributesAt);
   const adt = found.get(ATTR.ADT);
-  const elements = adt === undefined ? [] : readElements(adt);
+  const elements = adt === undefined ? [] : readIpsetElements(adt);
   return found.has(ATTR.TYPENAME) ? { header: readHeader(found), elements } : { elements };
 }
 
@@ -296,33 +218,6 @@ function begin(writer: MessageWriter, type: number, flags: number, seq: number):
   writer.begin(type, FLAG.REQUEST | flags, seq);
   writeNfgenmsg(writer, NFPROTO.ip);
   writer.u8(ATTR.PROTOCOL, PROTOCOL_VERSION);
-}
-
-function writeAddress(writer: MessageWriter, type: number, address: Address): void {
-  const nested = writer.open(type);
-  writer.bytes((address.family === 4 ? IP.V4 : IP.V6) | NET_ORDER, addressBytes(address));
-  writer.close(nested);
-}
-
-function writeElement(writer: MessageWriter, element: IpsetElement, line?: number): void {
-  const data = writer.open(ATTR.DATA);
-  writeAddress(writer, DATA.IP, element.address);
-  if (element.prefixLength !== undefined) writer.u8(DATA.CIDR, element.prefixLength);
-  if (element.port !== undefined) writer.u16(DATA.PORT | NET_ORDER, element.port);
-  if (element.protocol !== undefined) writer.u8(DATA.PROTO, element.protocol);
-  if (element.timeoutSeconds !== undefined) writer.u32(DATA.TIMEOUT | NET_ORDER, element.timeoutSeconds);
-  if (element.nomatch) writer.u32(DATA.FLAGS | NET_ORDER, NOMATCH);
-  if (element.bytes !== undefined) writer.u64big(ELEMENT.BYTES | NET_ORDER, element.bytes);
-  if (element.packets !== undefined) writer.u64big(ELEMENT.PACKETS | NET_ORDER, element.packets);
-  if (element.comment !== undefined) writer.text(ELEMENT.COMMENT, element.comment);
-  if (element.skbinfo !== undefined) {
-    const { mark, mask, priority, queue } = element.skbinfo;
-    writer.u64big(ELEMENT.MARK | NET_ORDER, (BigInt(mark) << 32n) | BigInt(mask));
-    writer.u32(ELEMENT.PRIORITY | NET_ORDER, priority);
-    writer.u16(ELEMENT.QUEUE | NET_ORDER, queue);
-  }
-  if (line !== undefined) writer.u32(DATA.LINENO | NET_ORDER, line);
-  writer.close(data);
 }
 
 function readHeader(found: ReadonlyMap<number, Buffer>): IpsetHeader {
@@ -353,61 +248,4 @@ function readHeader(found: ReadonlyMap<number, Buffer>): IpsetHeader {
     elements: number(DATA.ELEMENTS),
     references: number(DATA.REFERENCES),
   };
-}
-
-function readElements(adt: Buffer): IpsetElement[] {
-  const elements: IpsetElement[] = [];
-  for (let at = 0, end = 0; at < adt.length; at = align(end)) {
-    end = attributeEnd(adt, at, adt.length);
-    if (attributeType(adt, at) === ATTR.DATA)
-      elements.push(readElement(adt.subarray(at + ATTRIBUTE_HEADER_BYTES, end)));
-  }
-  return elements;
-}
-
-function readElement(bytes: Buffer): IpsetElement {
-  const data = attributeMap(bytes);
-  const address = data.get(DATA.IP);
-  if (address === undefined) throw malformed('ipset element without an address', 0);
-  const optional = <T>(attribute: number, length: number, read: (payload: Buffer) => T): T | undefined => {
-    const payload = data.get(attribute);
-    if (payload === undefined) return undefined;
-    if (length > 0 && payload.length !== length) throw malformed(`ipset attribute of ${payload.length} bytes`, 0);
-    return read(payload);
-  };
-  const flags = optional(DATA.FLAGS, 4, readU32be) ?? 0;
-  const mark = optional(ELEMENT.MARK, 8, readU64be);
-  const priority = optional(ELEMENT.PRIORITY, 4, readU32be);
-  const queue = optional(ELEMENT.QUEUE, 2, (payload) => payload.readUInt16BE(0));
-  return withoutUndefined<IpsetElement>({
-    address: readAddress(address),
-    prefixLength: optional(DATA.CIDR, 1, (payload) => payload.readUInt8(0)),
-    port: optional(DATA.PORT, 2, (payload) => payload.readUInt16BE(0)),
-    protocol: optional(DATA.PROTO, 1, (payload) => payload.readUInt8(0)),
-    timeoutSeconds: optional(DATA.TIMEOUT, 4, readU32be),
-    nomatch: (flags & NOMATCH) !== 0 || undefined,
-    packets: optional(ELEMENT.PACKETS, 8, readU64be),
-    bytes: optional(ELEMENT.BYTES, 8, readU64be),
-    comment: optional(ELEMENT.COMMENT, 0, readText),
-    skbinfo:
-      mark === undefined && priority === undefined && queue === undefined
-        ? undefined
-        : {
-            mark: Number((mark ?? 0n) >> 32n),
-            mask: Number((mark ?? 0n) & 0xffff_ffffn),
-            priority: priority ?? 0,
-            queue: queue ?? 0,
-          },
-  });
-}
-
-function withoutUndefined<T extends object>(record: T): T {
-  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as T;
-}
-
-function readAddress(nested: Buffer): Address {
-  const found = attributeMap(nested);
-  const bytes = found.get(IP.V4) ?? found.get(IP.V6);
-  if (bytes?.length !== 4 && bytes?.length !== 16) throw malformed('ipset address', 0);
-  return addressFromBytes(bytes);
 }

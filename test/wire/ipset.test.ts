@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseAddress } from '../../src/net/address.js';
 import {
-  type IpsetElement,
   type IpsetShape,
   readIpsetListing,
   readIpsetRevision,
@@ -18,6 +17,7 @@ import {
   writeIpsetTest,
   writeIpsetTypeRequest,
 } from '../../src/wire/ipset.js';
+import type { IpsetElement } from '../../src/wire/ipset-element.js';
 import { align, attributeMap, MessageWriter, messageEnd, readMessages } from '../../src/wire/netlink.js';
 import { addressesOf, families } from '../net/arbitraries.js';
 import { assertDecoderTotal } from './corpus.js';
