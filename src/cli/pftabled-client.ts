@@ -3,14 +3,14 @@
  * the same bytes. Files, names and the clock come from outside.
  */
 
-import type { KeyObject } from 'node:crypto';
 import { parseAddress } from '../net/address.js';
+import type { HmacSha1 } from '../wire/hmac-sha1.js';
 import { encodePftabled, pftabledCommands, pftabledTableBytes } from '../wire/pftabled.js';
 import { getopt } from './getopt.js';
 
 export interface ClientSurroundings {
   /** The key in a file; undefined when it can't be read or is too short. */
-  readKey(path: string): Promise<KeyObject | undefined>;
+  readKey(path: string): Promise<HmacSha1 | undefined>;
   /** The first IPv4 address of a host; undefined when there is none. */
   resolve(host: string): Promise<string | undefined>;
   /** Seconds since the epoch. */
@@ -68,13 +68,13 @@ export async function pftabledClient(argv: readonly string[], from: ClientSurrou
   return { send: encodePftabled(message, options.key), address, port: atoi(port) & 0xffff };
 }
 
-type Options = { readonly operands: readonly string[]; readonly key: KeyObject | undefined };
+type Options = { readonly operands: readonly string[]; readonly key: HmacSha1 | undefined };
 type Failure = { readonly stderr: string };
 
 /** A key is read where its option stands, so the first thing that is wrong is the one that is told. */
 async function readOptions(argv: readonly string[], from: ClientSurroundings): Promise<Options | Failure> {
   const steps = getopt(argv, 'hk:', from.env.POSIXLY_CORRECT === undefined);
-  let key: KeyObject | undefined;
+  let key: HmacSha1 | undefined;
   for (let step = steps.next(); ; step = steps.next()) {
     if (step.done === true) return { operands: step.value, key };
     if ('error' in step.value) return { stderr: `${clientName}: ${step.value.error}\n${usage}` };

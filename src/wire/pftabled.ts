@@ -13,8 +13,9 @@
  * | 44     | 20   | HMAC-SHA1 of bytes 0–43, or zeros when unsigned |
  */
 
-import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { PosternError } from '../errors.js';
+import { HmacSha1 } from './hmac-sha1.js';
 
 export const pftabledBytes = 64;
 /** Bytes of a key; a key file may hold more, which don't count. */
@@ -50,18 +51,18 @@ export interface PftabledMessage {
  * Takes the first 20 bytes of a key file; no byte is trimmed.
  * @throws PosternError `invalid` for a shorter file.
  */
-export function pftabledKey(file: Uint8Array): KeyObject {
+export function pftabledKey(file: Uint8Array): HmacSha1 {
   if (file.length < pftabledKeyBytes) {
     throw new PosternError(
       'invalid',
       `a pftabled key has ${pftabledKeyBytes} bytes, this file has ${file.length}; make one with: head -c 20 /dev/urandom`,
     );
   }
-  return createSecretKey(file.subarray(0, pftabledKeyBytes));
+  return new HmacSha1(file.subarray(0, pftabledKeyBytes));
 }
 
 /** Writes a datagram and signs it; without a key its digest is zero. */
-export function encodePftabled(message: PftabledMessage, key?: KeyObject): Buffer {
+export function encodePftabled(message: PftabledMessage, key?: HmacSha1): Buffer {
   const datagram = Buffer.alloc(pftabledBytes);
   datagram[0] = message.version;
   datagram[commandAt] = message.command;
@@ -69,7 +70,7 @@ export function encodePftabled(message: PftabledMessage, key?: KeyObject): Buffe
   datagram.writeUInt32BE(message.address, addressAt);
   datagram.write(message.table, tableAt, pftabledTableBytes, 'latin1');
   datagram.writeUInt32BE(message.timestamp, timestampAt);
-  if (key !== undefined) digestOf(datagram, key).copy(datagram, digestAt);
+  if (key !== undefined) key.digest(datagram, digestAt).copy(datagram, digestAt);
   return datagram;
 }
 
@@ -90,13 +91,12 @@ export function decodePftabled(datagram: Buffer): PftabledMessage | undefined {
  * Whether the digest fits, in constant time. Of version 1 both forms are taken: signed as it stands (the clients of 1.05)
  * and signed as if byte 3 were 32, whatever it is (what a server of 1.06 and later checks, and the PHP client sends).
  */
-export function isSignedPftabled(datagram: Buffer, key: KeyObject): boolean {
-  const digest = datagram.subarray(digestAt);
-  if (timingSafeEqual(digest, digestOf(datagram, key))) return true;
+export function isSignedPftabled(datagram: Buffer, key: HmacSha1): boolean {
+  if (key.verify(datagram, digestAt, digestAt)) return true;
   if (datagram[0] !== 1 || datagram[maskAt] === hostMask) return false;
-  const asHost = Buffer.from(datagram.subarray(0, digestAt));
+  const asHost = Buffer.from(datagram);
   asHost[maskAt] = hostMask;
-  return timingSafeEqual(digest, digestOf(asHost, key));
+  return key.verify(asHost, digestAt, digestAt);
 }
 
 /**
@@ -106,10 +106,6 @@ export function isSignedPftabled(datagram: Buffer, key: KeyObject): boolean {
 export function pftabledMark(datagram: Buffer, signed: boolean): Buffer {
   if (signed) return Buffer.from(datagram.subarray(digestAt, pftabledBytes));
   return createHash('sha256').update(datagram.subarray(0, digestAt)).digest();
-}
-
-function digestOf(datagram: Buffer, key: KeyObject): Buffer {
-  return createHmac('sha1', key).update(datagram.subarray(0, digestAt)).digest();
 }
 
 /** Up to the first NUL. */

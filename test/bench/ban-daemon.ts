@@ -2,12 +2,14 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { exchange, type HttpRequest } from '../../src/cli/http.js';
 import { DaemonBed, type RunningDaemon } from '../kernel/daemon-bed.js';
 import type { Namespace, Scope } from '../kernel/namespace.js';
 import { banKey } from './ban-sender.js';
 
 const port = 56_789;
+const sender = fileURLToPath(new URL('../kernel/datagram-sender.js', import.meta.url));
 
 export class BanDaemon {
   readonly port = port;
@@ -54,6 +56,14 @@ pftabled: { listen: 127.0.0.1:${port}, key: { file: bans.key }, tables: [${names
     const text = await this.ask({ method: 'GET', path: '/metrics' });
     const samples = text.matchAll(/^postern_pftabled_datagrams_total\{result="(\w+)"\} (\d+)/gm);
     return new Map(Array.from(samples, ([, result = '', count]) => [result, Number(count)]));
+  }
+
+  /** Sends prepared datagrams, one after the other in these bytes; answers the seconds that it took. */
+  async flood(datagrams: Buffer, perSecond: number): Promise<number> {
+    const file = join(this.bed.folder, 'datagrams');
+    writeFileSync(file, datagrams);
+    const { stdout } = await this.space.run(process.execPath, sender, file, String(port), String(perSecond));
+    return Number(stdout);
   }
 
   /** Resident memory now. */

@@ -1,10 +1,12 @@
 /** How many signed requests the pftabled receiver takes, alone and from the network. */
 
-import { fork } from 'node:child_process';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
 import { parseAddress } from '../../src/net/address.js';
 import { PftabledReceiver } from '../../src/services/pftabled/receiver.js';
 import { verifyPftabled } from '../../src/services/pftabled/verify.js';
@@ -13,6 +15,7 @@ import { listenUdp } from '../../src/services/udp.js';
 import { encodePftabled, pftabledKey } from '../../src/wire/pftabled.js';
 import { type Bench, type BenchRow, timed } from './bench.js';
 
+const sender = fileURLToPath(new URL('../kernel/datagram-sender.js', import.meta.url));
 const key = pftabledKey(Buffer.alloc(20, 7));
 const wantedPerS = 40_000;
 const must = '≥ 40,000/s';
@@ -63,8 +66,11 @@ async function reception(): Promise<BenchRow> {
     lost: (datagrams) => receiver.lost(datagrams),
     trouble: () => {},
   });
-  const sender = fork(fileURLToPath(import.meta.url), [String(listener.port)]);
-  await once(sender, 'exit');
+  const folder = await mkdtemp(join(tmpdir(), 'postern-bench-'));
+  const file = join(folder, 'datagrams');
+  writeFileSync(file, Buffer.concat(Array.from({ length: sent }, (_, n) => requestOf(n))));
+  await execa(process.execPath, [sender, file, String(listener.port), String(wantedPerS)]);
+  await rm(folder, { recursive: true });
   await setTimeout(200);
   await listener.close();
   const taken = receiver.counts.get('added')!;
@@ -76,20 +82,3 @@ function rowOf(work: string, requests: number, ms: number): BenchRow {
   const perS = Math.round((requests / ms) * 1000);
   return { work, ours: `${perS.toLocaleString('en')}/s`, must, met: perS >= wantedPerS };
 }
-
-/** The sender's side of `reception`. */
-async function send(port: number): Promise<void> {
-  const socket = createSocket('udp4');
-  const datagrams = Array.from({ length: sent }, (_, n) => requestOf(n));
-  const start = performance.now();
-  for (let next = 0; next < sent; ) {
-    const due = Math.min(sent, Math.ceil(((performance.now() - start) / 1000) * wantedPerS));
-    const batch = datagrams.slice(next, due);
-    await Promise.all(batch.map((datagram) => new Promise((done) => socket.send(datagram, port, '127.0.0.1', done))));
-    next = due;
-    await setTimeout(1);
-  }
-  socket.close();
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) await send(Number(process.argv[2]));

@@ -3,14 +3,10 @@
  * until they are in the kernel, and as many as are wanted for a while.
  */
 
-import { fork } from 'node:child_process';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { encodePftabled, pftabledKey } from '../../src/wire/pftabled.js';
+import { encodePftabled, pftabledBytes, pftabledKey } from '../../src/wire/pftabled.js';
 import { BanDaemon } from './ban-daemon.js';
-import { banKey, inNamespace, sendBans } from './ban-sender.js';
+import { banKey, sendBans } from './ban-sender.js';
 import { type Bench, type BenchRow, quantile } from './bench.js';
 import { inScope } from './world.js';
 
@@ -23,8 +19,6 @@ const MARK_BYTES = 48;
 const FIRST = 0x0a00_0000;
 /** Each is banned again and again, but never twice in a second: that would be the same datagram. */
 const ADDRESSES = 180_000;
-
-const self = fileURLToPath(import.meta.url);
 
 async function* rows(): AsyncIterable<BenchRow> {
   yield* await inScope(async (scope) => {
@@ -49,9 +43,10 @@ async function latency({ port, space }: BanDaemon): Promise<BenchRow> {
 }
 
 async function rate(daemon: BanDaemon): Promise<BenchRow[]> {
+  const sent = WANTED_PER_S * SENDING_S;
+  const datagrams = bans(sent);
   const before = await daemon.datagrams();
-  const child = fork(self, [String(daemon.port)], inNamespace(daemon.space.name));
-  const finished = once(child, 'message') as Promise<[[number, number]]>;
+  const finished = daemon.flood(datagrams, WANTED_PER_S);
   const memory: number[] = [];
   let sending = true;
   void finished.finally(() => {
@@ -59,7 +54,7 @@ async function rate(daemon: BanDaemon): Promise<BenchRow[]> {
   });
   // Until all addresses are there once the table itself grows.
   for (await setTimeout(SENDING_S * 250); sending; await setTimeout(SENDING_S * 125)) memory.push(daemon.mebibytes);
-  const [[sent, seconds]] = await finished;
+  const seconds = await finished;
   let after = await daemon.datagrams();
   for (let done = -1, now = total(after); done !== now; now = total(after)) {
     done = now;
@@ -99,27 +94,18 @@ function total(counts: ReadonlyMap<string, number>): number {
   return [...counts.values()].reduce((sum, count) => sum + count, 0);
 }
 
-/** The sender's side of `rate`. */
-async function sendSustained(port: number): Promise<void> {
-  const socket = createSocket('udp4');
+/** Signed before they are sent: what signing costs is not the daemon's. Their clocks are those at which they will be sent. */
+function bans(count: number): Buffer {
   const key = pftabledKey(banKey);
-  const all = WANTED_PER_S * SENDING_S;
-  const start = performance.now();
-  for (let next = 0; next < all; ) {
-    const due = Math.min(all, Math.ceil(((performance.now() - start) / 1000) * WANTED_PER_S));
-    const timestamp = Math.floor(Date.now() / 1000);
-    const sends: Promise<unknown>[] = [];
-    for (; next < due; next++) {
-      const address = FIRST + (next % ADDRESSES);
-      const request = encodePftabled({ version: 2, command: 1, mask: 32, address, table: 'spammer', timestamp }, key);
-      sends.push(new Promise((done) => socket.send(request, port, '127.0.0.1', done)));
-    }
-    await Promise.all(sends);
-    await setTimeout(1);
+  const startS = Date.now() / 1000;
+  const datagrams = Buffer.alloc(count * pftabledBytes);
+  for (let index = 0; index < count; index++) {
+    const address = FIRST + (index % ADDRESSES);
+    const timestamp = Math.floor(startS + index / WANTED_PER_S);
+    const message = { version: 2, command: 1, mask: 32, address, table: 'spammer', timestamp };
+    encodePftabled(message, key).copy(datagrams, index * pftabledBytes);
   }
-  process.send?.([all, (performance.now() - start) / 1000]);
-  socket.close();
-  process.disconnect();
+  return datagrams;
 }
 
 export const updatesBench: Bench = {
@@ -127,5 +113,3 @@ export const updatesBench: Bench = {
   title: 'Signed pftabled datagrams into the kernel',
   run: rows,
 };
-
-if (process.argv[1] === self) await sendSustained(Number(process.argv[2]));

@@ -1,9 +1,9 @@
 /** What a pftabled datagram asks for, or why it is refused. Pure; nothing is remembered here. */
 
-import type { KeyObject } from 'node:crypto';
 import type { Prefix } from '../../net/address.js';
 import { prefixOf } from '../../net/prefix.js';
 import type { Validity } from '../../store/store.js';
+import type { HmacSha1 } from '../../wire/hmac-sha1.js';
 import { decodePftabled, isSignedPftabled, pftabledCommands, pftabledMark } from '../../wire/pftabled.js';
 
 /** Seconds that a client's clock may differ, in either direction; the original's bound. */
@@ -11,7 +11,7 @@ const clockToleranceS = 60;
 
 export interface PftabledRules {
   /** Absent: digests aren't looked at. */
-  readonly key?: KeyObject;
+  readonly key?: HmacSha1;
   /** Tables that clients may change. */
   readonly tables: ReadonlySet<string>;
   /** Every request goes to this table, whatever it names. */

@@ -15,7 +15,7 @@ import { RestClient } from './rest-client.js';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const program = join(root, 'dist/src/cli/postern.cjs');
-const sender = fileURLToPath(new URL('./datagram-sender.js', import.meta.url));
+const sender = fileURLToPath(new URL('../datagram-sender.js', import.meta.url));
 
 export const pftabledPort = 56_789;
 
