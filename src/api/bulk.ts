@@ -3,7 +3,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyRequest } from 'fastify';
 import { type Static, type TSchema, Type } from 'typebox';
-import type { ChangeCount } from '../engine/tables.js';
+import { type ChangeCount, nothingChanged } from '../engine/tables.js';
 import { asPosternError, PosternError } from '../errors.js';
 import { describe } from './errors.js';
 import { jsonLines, ndjsonType } from './ndjson.js';
@@ -65,7 +65,7 @@ export async function changeAll<T>(
   change: (batch: readonly T[]) => Promise<ChangeCount>,
 ): Promise<ChangeCount> {
   const limit = request.body instanceof Readable ? batchLength : maxList;
-  let total = nothing;
+  let total = nothingChanged;
   let batch: T[] = [];
   try {
     for await (const item of items) {
@@ -76,7 +76,7 @@ export async function changeAll<T>(
     }
     return batch.length === 0 ? total : sum(total, await change(batch));
   } catch (thrown) {
-    throw total === nothing ? thrown : partly(total, thrown);
+    throw total === nothingChanged ? thrown : partly(total, thrown);
   }
 }
 
@@ -88,8 +88,6 @@ function partly(applied: ChangeCount, thrown: unknown): PosternError {
     details: { ...(details === undefined ? {} : { reason: details }), applied },
   });
 }
-
-const nothing: ChangeCount = { added: 0, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
 
 function sum(a: ChangeCount, b: ChangeCount): ChangeCount {
   return {

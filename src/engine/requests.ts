@@ -6,13 +6,13 @@ import { formatPrefix, isHost } from '../net/prefix.js';
 import type { LiveTable } from './entries/live-table.js';
 import type { TableChange } from './entries/table-change.js';
 import { isPolicy, type Terms } from './entries/terms.js';
-import type { ChangeCount, Entry, Source } from './tables.js';
+import { type ChangeCount, type Entry, nothingChanged, type Source } from './tables.js';
 
 export type Outcome = keyof ChangeCount;
 
 /** Counts outcomes. */
 export class Tally {
-  readonly count: Record<Outcome, number> = { added: 0, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
+  readonly count: Record<Outcome, number> = { ...nothingChanged };
 
   note(outcome: Outcome): void {
     this.count[outcome]++;

@@ -34,6 +34,8 @@ export interface ChangeCount {
   readonly refused: number;
 }
 
+export const nothingChanged: ChangeCount = { added: 0, changed: 0, deleted: 0, unchanged: 0, refused: 0 };
+
 export interface TableSummary {
   readonly name: string;
   readonly timeoutMs?: number;

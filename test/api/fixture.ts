@@ -4,7 +4,7 @@ import type { InjectOptions } from 'fastify';
 import type { Api, ApiParts } from '../../src/api/api.js';
 import { type ApiOptions, createApi } from '../../src/api/server.js';
 import { compileText } from '../../src/cli/policy-file.js';
-import type { EngineOptions } from '../../src/engine/create.js';
+import type { EngineOptions } from '../../src/engine/engine-options.js';
 import { addressBytes, parseAddress } from '../../src/net/address.js';
 import { type Bench, bench } from '../engine/fixture.js';
 

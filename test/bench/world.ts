@@ -1,8 +1,9 @@
 /** A namespace of its own with an engine over its kernel, for one measurement. */
 
 import { compileText } from '../../src/cli/policy-file.js';
-import { createEngine, type EngineOptions } from '../../src/engine/create.js';
+import { createEngine } from '../../src/engine/create.js';
 import type { Engine } from '../../src/engine/engine.js';
+import type { EngineOptions } from '../../src/engine/engine-options.js';
 import type { PolicyText } from '../../src/engine/policy-control.js';
 import { openKernel } from '../../src/kernel/open.js';
 import { type Namespace, namespace, type Scope } from '../kernel/namespace.js';

@@ -1,8 +1,9 @@
 /** An engine over the fake kernel, with real policies. */
 
 import { compilePolicy } from '../../src/compiler/compile.js';
-import { createEngine, type EngineOptions } from '../../src/engine/create.js';
+import { createEngine } from '../../src/engine/create.js';
 import type { Engine } from '../../src/engine/engine.js';
+import type { EngineOptions } from '../../src/engine/engine-options.js';
 import type { CompilePolicy } from '../../src/engine/policy-control.js';
 import type { EntryView } from '../../src/engine/tables.js';
 import { PosternError } from '../../src/errors.js';

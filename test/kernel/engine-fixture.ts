@@ -3,8 +3,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createEngine, type EngineOptions } from '../../src/engine/create.js';
+import { createEngine } from '../../src/engine/create.js';
 import type { Engine } from '../../src/engine/engine.js';
+import type { EngineOptions } from '../../src/engine/engine-options.js';
 import { openLinks } from '../../src/kernel/links.js';
 import { type KernelOptions, openKernel, type RealKernel } from '../../src/kernel/open.js';
 import { compile } from '../engine/fixture.js';

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { compileText } from '../../src/cli/policy-file.js';
-import type { EngineOptions } from '../../src/engine/create.js';
+import type { EngineOptions } from '../../src/engine/engine-options.js';
 import { type AddressRange, addressFromBytes, formatAddress } from '../../src/net/address.js';
 import { parseRange } from '../../src/net/prefix.js';
 import { countryFiles } from '../../src/services/geoip/source.js';

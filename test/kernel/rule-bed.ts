@@ -4,7 +4,7 @@
  */
 
 import { compileText } from '../../src/cli/policy-file.js';
-import type { EngineOptions } from '../../src/engine/create.js';
+import type { EngineOptions } from '../../src/engine/engine-options.js';
 import { RawSender } from '../../src/kernel/raw-sender.js';
 import { encodePacket, type Packet } from '../../src/wire/packet.js';
 import { type LiveBench, liveBench } from './engine-fixture.js';
