@@ -6,7 +6,7 @@ import { type Static, type TSchema, Type } from 'typebox';
 import { type ChangeCount, nothingChanged } from '../engine/tables.js';
 import { asPosternError, PosternError } from '../errors.js';
 import { describe } from './errors.js';
-import { jsonLines, ndjsonType } from './ndjson.js';
+import { jsonLines, type Line, ndjsonType } from './ndjson.js';
 
 /** Items of a JSON list, which is one change; longer lists come as a stream. */
 const maxList = 10_000;
@@ -25,33 +25,35 @@ export function oneOrMany<S extends TSchema>(item: S) {
 }
 
 /**
- * The items of a body, each converted; a stream is read no faster than they are taken.
+ * The items of a body, each converted, as many at a time as have come; a stream is read no faster than they are taken.
  * @throws PosternError `invalid`, `usage`, `too-large`; of a stream the message says which line it is.
  */
 export async function* itemsOf<S extends TSchema, T>(
   request: FastifyRequest,
   schema: S,
   convert: (item: Static<S>) => T,
-): AsyncGenerator<T> {
+): AsyncGenerator<Iterable<T>> {
   if (request.body === undefined) throw new PosternError('usage', 'this needs a body: one item, a list, or one a line');
   if (!(request.body instanceof Readable)) {
-    for (const item of [request.body].flat() as Static<S>[]) yield convert(item);
+    yield ([request.body].flat() as Static<S>[]).map(convert);
     return;
   }
   const isItem = request.compileValidationSchema(schema, 'body');
-  for await (const { number, value } of jsonLines(request.body)) {
-    const where = `line ${number}`;
-    if (!isItem(value)) throw new PosternError('invalid', describe(where, isItem.errors ?? []));
-    yield at(where, () => convert(value as Static<S>));
-  }
+  const items = function* (lines: Iterable<Line>): Generator<T> {
+    for (const { number, value } of lines) {
+      if (!isItem(value)) throw new PosternError('invalid', describe(`line ${number}`, isItem.errors ?? []));
+      yield at(number, () => convert(value as Static<S>));
+    }
+  };
+  for await (const lines of jsonLines(request.body)) yield items(lines);
 }
 
-function at<T>(where: string, convert: () => T): T {
+function at<T>(line: number, convert: () => T): T {
   try {
     return convert();
   } catch (thrown) {
     const error = asPosternError(thrown);
-    throw new PosternError(error.code, `${where}: ${error.message}`, { cause: thrown });
+    throw new PosternError(error.code, `line ${line}: ${error.message}`, { cause: thrown });
   }
 }
 
@@ -61,18 +63,20 @@ function at<T>(where: string, convert: () => T): T {
  */
 export async function changeAll<T>(
   request: FastifyRequest,
-  items: AsyncIterable<T>,
+  items: AsyncIterable<Iterable<T>>,
   change: (batch: readonly T[]) => Promise<ChangeCount>,
 ): Promise<ChangeCount> {
   const limit = request.body instanceof Readable ? batchLength : maxList;
   let total = nothingChanged;
   let batch: T[] = [];
   try {
-    for await (const item of items) {
-      batch.push(item);
-      if (batch.length < limit) continue;
-      total = sum(total, await change(batch));
-      batch = [];
+    for await (const some of items) {
+      for (const item of some) {
+        batch.push(item);
+        if (batch.length < limit) continue;
+        total = sum(total, await change(batch));
+        batch = [];
+      }
     }
     return batch.length === 0 ? total : sum(total, await change(batch));
   } catch (thrown) {

@@ -19,33 +19,32 @@ export interface Line {
 }
 
 /**
- * The values of the lines; empty lines are skipped.
- * @throws PosternError `usage` for a line that isn't JSON, `too-large` for one that is too long.
+ * The values of the lines, as many at a time as have come; empty lines are skipped. To await each line would take as long
+ * as to read it.
+ * @throws PosternError `usage` for a line that isn't JSON, `too-large` for one that is too long; when the lines before it
+ *   were taken.
  */
-export async function* jsonLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
-  let number = 0;
-  for await (const text of textLines(body)) {
-    number++;
-    if (text.trim() !== '') yield { number, value: parseLine(text, number) };
-  }
-}
-
-async function* textLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+export async function* jsonLines(body: AsyncIterable<Uint8Array>): AsyncGenerator<Iterable<Line>> {
   const decoder = new StringDecoder('utf8');
   let rest = '';
-  let number = 0;
+  let number = 1;
   for await (const chunk of body) {
     const lines = (rest + decoder.write(Buffer.from(chunk))).split('\n');
     rest = lines.pop()!;
-    for (const line of lines) {
-      number++;
-      checkLength(line, number);
-      yield line;
-    }
-    checkLength(rest, number + 1);
+    if (lines.length > 0) yield values(lines, number);
+    number += lines.length;
+    checkLength(rest, number);
   }
   rest += decoder.end();
-  if (rest !== '') yield rest;
+  if (rest !== '') yield values([rest], number);
+}
+
+function* values(lines: readonly string[], first: number): Generator<Line> {
+  for (const [index, text] of lines.entries()) {
+    const number = first + index;
+    checkLength(text, number);
+    if (text.trim() !== '') yield { number, value: parseLine(text, number) };
+  }
 }
 
 function checkLength(line: string, number: number): void {

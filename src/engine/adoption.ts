@@ -61,7 +61,7 @@ export class Adoption {
   }
 
   async #settle(change: TableChange, unknown: PlanTable['unknown'], expected: boolean): Promise<void> {
-    const found = change.prefixes;
+    const found = change.puts.map(({ prefix }) => prefix);
     if (found.length === 0) return;
     if (unknown === 'remove') change.undo();
     else await this.parts.writer.record(change);

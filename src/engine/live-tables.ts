@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events';
 import { PosternError } from '../errors.js';
 import type { Address, Prefix } from '../net/address.js';
 import type { Draft } from '../store/store.js';
+import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { LiveTable } from './entries/live-table.js';
@@ -68,13 +69,13 @@ export class LiveTables implements Tables {
     return this.#each(table, source, prefixes, (change, prefix) => deleteLive(change, prefix, steady));
   }
 
-  async replace(name: string, entries: readonly Entry[], source: Source): Promise<ChangeCount> {
+  async replace(name: string, entries: Iterable<Entry>, source: Source): Promise<ChangeCount> {
     const table = this.#table(name);
     const request = this.#nextRequest();
     return this.#whole.take(table, async () => {
       const now = this.#now();
       const termsOf = termsReader(table, source, now, request);
-      for (const entry of entries) termsOf(entry);
+      await calmly(entries, termsOf);
       await this.#reading(() => this.options.reader.notice(table, 0));
       const wishes = await replacement(table, { items: entries, termsOf, owns: isLive });
       const step = (change: TableChange, { prefix, terms }: Wish) => {

@@ -7,6 +7,7 @@ import { addressBits, type Family, type Prefix } from '../net/address.js';
 import { prefixLast } from '../net/prefix.js';
 import { calmly } from './calmly.js';
 import { families, type LiveTable } from './entries/live-table.js';
+import { SharedValues } from './entries/node-values.js';
 import type { Terms } from './entries/terms.js';
 import { PrefixTrie } from './entries/trie.js';
 import { chunkEntries } from './table-writer.js';
@@ -29,32 +30,49 @@ export async function replacement<T extends { readonly prefix: Prefix }>(
   table: LiveTable,
   { items, termsOf, owns }: Replacing<T>,
 ): Promise<Iterable<readonly Wish[]>> {
-  const wishes = { 4: new PrefixTrie<Wish>(4), 6: new PrefixTrie<Wish>(6) };
-  const note = (wish: Wish) => wishes[wish.prefix.family].set(wish.prefix.value, wish.prefix.length, wish);
-  await calmly(items, (item) => note({ prefix: item.prefix, terms: termsOf(item) }));
+  const wishes: Wishes = { 4: new PrefixTrie(4, new SharedValues()), 6: new PrefixTrie(6, new SharedValues()) };
+  const wanted = wantedOf();
+  await calmly(items, (item) => {
+    const { family, value, length } = item.prefix;
+    wishes[family].set(value, length, wanted(termsOf(item)));
+  });
   for (const family of families) {
     await calmly(table.entries[family].snapshot(), ({ value, length, of }) => {
-      if (!owns(of) || wishes[family].find(value, length) !== undefined) return;
-      note({ prefix: { family, value, length }, terms: undefined });
+      if (owns(of) && wishes[family].find(value, length) === undefined) wishes[family].set(value, length, gone);
     });
   }
   return regions(wishes);
 }
 
+type Wanted = Pick<Wish, 'terms'>;
+type Wishes = Readonly<Record<Family, PrefixTrie<Wanted>>>;
+
+const gone: Wanted = { terms: undefined };
+
+/** The same object for entries that follow each other and say the same. */
+function wantedOf(): (terms: Terms) => Wanted {
+  let last = gone;
+  return (terms) => {
+    if (last.terms !== terms) last = { terms };
+    return last;
+  };
+}
+
 /** Chunks that end only where no entry spans the border. */
-function* regions(wishes: Readonly<Record<Family, PrefixTrie<Wish>>>): IterableIterator<readonly Wish[]> {
+function* regions(wishes: Wishes): IterableIterator<readonly Wish[]> {
   let chunk: Wish[] = [];
   for (const family of families) {
     let last = -1n;
-    for (const { of: wish } of wishes[family]) {
-      if (wish.prefix.value > last) {
+    for (const { value, length, of } of wishes[family]) {
+      const prefix = { family, value, length };
+      if (value > last) {
         if (chunk.length >= chunkEntries) {
           yield chunk;
           chunk = [];
         }
-        last = wish.prefix.length === addressBits(family) ? wish.prefix.value : prefixLast(wish.prefix);
+        last = length === addressBits(family) ? value : prefixLast(prefix);
       }
-      chunk.push(wish);
+      chunk.push({ prefix, terms: of.terms });
     }
   }
   if (chunk.length > 0) yield chunk;

@@ -8,6 +8,7 @@ import type { Draft } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { addElement, type Tier } from './entries/element.js';
 import { families, type LiveTable, piecesIn, tiers } from './entries/live-table.js';
+import { PutList } from './entries/put-list.js';
 import { TableChange, type ToWall } from './entries/table-change.js';
 import type { Gate } from './gate.js';
 import type { Source } from './tables.js';
@@ -43,8 +44,8 @@ interface Chunk<T> {
   readonly source: Source;
   readonly chunk: readonly T[];
   readonly step: (change: TableChange, item: T) => void;
-  /** Takes the change once it is in the kernel and the store. */
-  readonly made: TableChange[];
+  /** Takes what was put once it is in the kernel and the store. */
+  readonly made?: PutList;
 }
 
 export class TableWriter {
@@ -69,7 +70,7 @@ export class TableWriter {
     drafts?: readonly Draft[],
   ): Promise<void> {
     const { parts, request } = this.#request(chunks);
-    const made: TableChange[] = [];
+    const made = new PutList();
     const underWay = new Set<Promise<unknown>>();
     let failure: { readonly error: unknown } | undefined;
     let isFirst = true;
@@ -86,7 +87,7 @@ export class TableWriter {
       if (request.isLarge) await new Promise(setImmediate);
     }
     await Promise.all(underWay);
-    if (failure !== undefined) await this.#takeBack(request, made);
+    if (failure !== undefined) await this.#takeBack(request, table, source, made);
     await request.done();
     if (failure !== undefined) throw failure.error;
   }
@@ -112,7 +113,7 @@ export class TableWriter {
     items: readonly T[],
     step: (change: TableChange, item: T) => void,
   ): Promise<void> {
-    const change = { table, source, chunk: items, step, made: [] };
+    const change = { table, source, chunk: items, step };
     await this.#chunk(this.#single, change, undefined);
   }
 
@@ -243,7 +244,7 @@ export class TableWriter {
         table.underWay--;
       }
       if (full !== undefined) throw full;
-      made.push(change);
+      for (const put of made === undefined ? [] : change.puts) made!.add(put);
     });
   }
 
@@ -265,15 +266,17 @@ export class TableWriter {
     );
   }
 
-  async #takeBack({ commit }: Request, made: readonly TableChange[]): Promise<void> {
+  /** The last first, in chunks. */
+  async #takeBack({ commit }: Request, table: LiveTable, source: Source, made: PutList): Promise<void> {
     const { gate, clock, doubt } = this.options;
-    for (const change of made.toReversed()) {
+    for (let left = made.size; left > 0; left -= chunkEntries) {
       await gate.pass(async () => {
-        const reverse = change.reverse();
+        const reverse = new TableChange(table, source);
+        for (let index = left - 1; index >= Math.max(0, left - chunkEntries); index--) reverse.takeBack(made.at(index));
         try {
           await commit(this.#drafts(reverse), reverse.elements(clock.steady()), { bulk: true });
         } catch {
-          doubt(change.table);
+          doubt(table);
         }
       });
     }

@@ -68,7 +68,7 @@ export interface Tables {
    * The table holds exactly these entries and the policy's afterwards. No address that is in the table before and
    * after is ever out of it, none that is in neither is ever in it. Entries that others add meanwhile stay.
    */
-  replace(table: string, entries: readonly Entry[], source: Source): Promise<ChangeCount>;
+  replace(table: string, entries: Iterable<Entry>, source: Source): Promise<ChangeCount>;
   /** Deletes all but the policy's own entries. */
   flush(table: string, source: Source): Promise<ChangeCount>;
   /** In address order, IPv4 first; a snapshot that isn't disturbed by changes. Counters come with tables that have them. */

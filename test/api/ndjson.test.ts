@@ -9,7 +9,7 @@ async function* chunksOf(...chunks: Uint8Array[]): AsyncGenerator<Uint8Array> {
 
 async function read(...chunks: Uint8Array[]) {
   const lines = [];
-  for await (const line of jsonLines(chunksOf(...chunks))) lines.push(line);
+  for await (const some of jsonLines(chunksOf(...chunks))) lines.push(...some);
   return lines;
 }
 

@@ -1,6 +1,7 @@
 /** `/v1/tables/:table/entries`: one entry, a list of them, or a stream of 100,000. */
 
 import { type Static, Type } from 'typebox';
+import { EntryList } from '../../engine/entry-list.js';
 import type { EntryView } from '../../engine/tables.js';
 import { PosternError } from '../../errors.js';
 import { parsePrefix } from '../../net/prefix.js';
@@ -83,9 +84,10 @@ export function entryRoutes(api: Api, { engine: { tables } }: ApiParts): void {
       handlerTimeout: limits.streamMs,
     },
     async (request) => {
-      const entries = [];
-      for await (const entry of itemsOf(request, EntryInput, entryOf)) {
-        if (entries.push(entry) > maxReplacement) {
+      const entries = new EntryList();
+      for await (const some of itemsOf(request, EntryInput, entryOf)) {
+        for (const entry of some) entries.add(entry);
+        if (entries.size > maxReplacement) {
           throw new PosternError('too-large', `a table can't be replaced with more than ${maxReplacement} entries`);
         }
       }

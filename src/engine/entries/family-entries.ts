@@ -96,7 +96,7 @@ export class FamilyEntries {
     const covering = this.#prefixes.covering(value, length);
     const own = covering.at(-1);
     if (own?.length !== length) return [];
-    if (this.nested) return [this.#nestedPiece(own)];
+    if (this.nested) return [this.#entryPiece(own)];
     const outer = covering.slice(0, -1).map((entry) => entry.of);
     const last = value | ((1n << BigInt(this.#bits - length)) - 1n);
     const pieces = flatten(value, last, outer, this.#prefixes.within(value, length), this.#bits);
@@ -136,7 +136,7 @@ export class FamilyEntries {
 
   /** What the prefixes set holds. */
   prefixPieces(): Piece[] {
-    if (this.nested) return Array.from(this.#prefixes, (entry) => this.#nestedPiece(entry));
+    if (this.nested) return Array.from(this.#prefixes, (entry) => this.#entryPiece(entry));
     return flatten(0n, (1n << BigInt(this.#bits)) - 1n, [], this.#prefixes, this.#bits);
   }
 
@@ -148,7 +148,7 @@ export class FamilyEntries {
     const counts = length === this.#bits ? 1 : 0;
     if (old !== undefined) {
       this.#prefixCalendar.remove(node);
-      delta?.remove(this.#nestedPiece({ value, length, of: old }));
+      delta?.remove(this.#entryPiece({ value, length, of: old }));
       this.#nestedHosts -= counts;
       this.#pieces--;
     }
@@ -158,21 +158,19 @@ export class FamilyEntries {
     }
     prefixes.put(node, terms);
     this.#prefixCalendar.add(node, terms.expires);
-    delta?.insert(this.#nestedPiece({ value, length, of: terms }));
+    delta?.insert(this.#entryPiece({ value, length, of: terms }));
     this.#nestedHosts += counts;
     this.#pieces++;
     return old;
   }
 
-  #nestedPiece(entry: TrieEntry<Terms>): Piece {
+  /** An entry as a piece of its own. */
+  #entryPiece(entry: TrieEntry<Terms>): Piece {
     const { not, expires, comment } = entry.of;
-    return {
-      first: entry.value,
-      last: this.#lastOf(entry),
-      until: expires,
-      ...(comment !== undefined && { comment }),
-      ...(not && { not }),
-    };
+    const [first, last, until] = [entry.value, this.#lastOf(entry), expires];
+    // Half a million come in a row, mostly without either.
+    if (!not && comment === undefined) return { first, last, until };
+    return { first, last, until, ...(comment !== undefined && { comment }), ...(not && { not }) };
   }
 
   #lastOf({ value, length }: TrieEntry<Terms>): bigint {
@@ -197,9 +195,33 @@ export class FamilyEntries {
     return old;
   }
 
+  /** Most prefixes of a list don't nest: of such a one nothing else changes, and it is one piece or none. */
+  #putAlone(value: bigint, length: number, terms: Terms | undefined, delta?: Delta): Terms | undefined {
+    const prefixes = this.#prefixes;
+    const node = terms === undefined ? prefixes.find(value, length) : prefixes.place(value, length);
+    if (node === undefined) return undefined;
+    const old = prefixes.of(node);
+    if (old !== undefined) this.#prefixCalendar.remove(node);
+    if (old?.not === false) {
+      delta?.remove(this.#entryPiece({ value, length, of: old }));
+      this.#pieces--;
+    }
+    if (terms === undefined) {
+      prefixes.delete(value, length);
+      return old;
+    }
+    prefixes.put(node, terms);
+    this.#prefixCalendar.add(node, terms.expires);
+    if (!terms.not) {
+      delta?.insert(this.#entryPiece({ value, length, of: terms }));
+      this.#pieces++;
+    }
+    return old;
+  }
+
   /** Only the span that the entry decides on changes: its own addresses, and the gap around them. */
   #putPrefix(value: bigint, length: number, terms: Terms | undefined, delta?: Delta): Terms | undefined {
-    if (this.#prefixes.size === 0 && terms === undefined) return undefined;
+    if (this.#prefixes.isAlone(value, length)) return this.#putAlone(value, length, terms, delta);
     const covering = this.#prefixes.covering(value, length);
     const own = covering.at(-1)?.length === length ? covering.pop()!.of : undefined;
     if (own === undefined && terms === undefined) return undefined;

@@ -7,13 +7,8 @@ import type { Source } from '../tables.js';
 import { addElement, deleteElement } from './element.js';
 import { FamilyDelta } from './family-entries.js';
 import { families, type LiveTable, tiers } from './live-table.js';
+import type { Put } from './put-list.js';
 import { livePart, sameTerms, type Terms } from './terms.js';
-
-interface Put {
-  readonly prefix: Prefix;
-  readonly before: Terms | undefined;
-  readonly after: Terms | undefined;
-}
 
 /** From the steady clock to milliseconds since the epoch; undefined for never. */
 export type ToWall = (steadyMs: number) => number | undefined;
@@ -38,8 +33,8 @@ export class TableChange {
   }
 
   /** What was put, in its order. */
-  get prefixes(): Prefix[] {
-    return this.#puts.map(({ prefix }) => prefix);
+  get puts(): readonly Put[] {
+    return this.#puts;
   }
 
   /** Drops at most `limit` entries of each family that have expired; answers how many. */
@@ -100,9 +95,12 @@ export class TableChange {
   /** As `undo`, as a further change: for what the kernel and the store may have. */
   reverse(): TableChange {
     const reverse = new TableChange(this.table, this.source);
-    for (const { prefix, before, after } of this.#puts.toReversed()) {
-      if (sameTerms(this.table.get(prefix), after)) reverse.put(prefix, before);
-    }
+    for (const put of this.#puts.toReversed()) reverse.takeBack(put);
     return reverse;
+  }
+
+  /** Takes a put of another change back, unless a later change came on top. */
+  takeBack({ prefix, before, after }: Put): void {
+    if (sameTerms(this.table.get(prefix), after)) this.put(prefix, before);
   }
 }

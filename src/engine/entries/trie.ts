@@ -171,6 +171,18 @@ export class PrefixTrie<T> {
     return this.within(0n, 0);
   }
 
+  /** Does no other entry cover the prefix or lie in it? */
+  isAlone(value: bigint, length: number): boolean {
+    this.#want(value);
+    let node = 0;
+    while (this.#length(node) < length) {
+      if (this.#values.has(node)) return false;
+      node = this.#below(node, this.#wantedBit(this.#length(node)));
+      if (node === 0 || this.#common(node) < Math.min(length, this.#length(node))) return true;
+    }
+    return this.#length(node) === length && this.#below(node, 0) === 0 && this.#below(node, 1) === 0;
+  }
+
   /**
    * The addresses around a prefix that the same entry decides on when the prefix itself is no entry: up to the nearest
    * entries on both sides, inside the narrowest entry that covers it. The prefix alone when nothing covers it.

@@ -51,6 +51,18 @@ for (const family of [4, 6] as const) {
     );
   });
 
+  test(`an IPv${family} prefix is alone when no other covers it or lies in it`, () => {
+    fc.assert(
+      fc.property(fc.array(nestedPrefix(family), { maxLength: 8 }), nestedPrefix(family), (prefixes, wanted) => {
+        const trie = new PrefixTrie<true>(family);
+        for (const { value, length } of prefixes) trie.set(value, length, true);
+        const touches = (other: Prefix) => prefixCovers(other, wanted) || prefixCovers(wanted, other);
+        const others = prefixes.filter((other) => comparePrefixes(other, wanted) !== 0);
+        assert.equal(trie.isAlone(wanted.value, wanted.length), !others.some(touches));
+      }),
+    );
+  });
+
   test(`the gap around an IPv${family} prefix is what its nearest covering entry alone decides on`, () => {
     fc.assert(
       fc.property(fc.array(nestedPrefix(family), { maxLength: 40 }), nestedPrefix(family), (prefixes, wanted) => {
