@@ -121,8 +121,8 @@ function linesOf(layer: Layer, bytes: Lengths, not: boolean, site: Site): Line[]
   if (layer === 'layer3') return families.flatMap((family) => compare(family, plain(family, wholeOf(family))));
   if (layer === 'layer4') return families.flatMap((family) => compare(family, behindIp(family, 0)));
   return families.flatMap((family) =>
-    carriersOf(family, layer, site).flatMap(({ protocols, terms }) =>
-      compare(family, terms, [match(protocolField(family), oneOf(protocols))]),
+    carriersOf(family, layer, site).flatMap(({ protocols, known = [], terms }) =>
+      compare(family, terms, [match(protocolField(family), oneOf(protocols)), ...known]),
     ),
   );
 }
@@ -186,6 +186,8 @@ const behindField = (family: Family, field: Expression, words: readonly number[]
 interface Carrier {
   /** As nft calls them. */
   readonly protocols: readonly Protocol[];
+  /** Whether the header has one of the lengths that the terms are of. */
+  readonly known?: readonly Statement[];
   readonly terms: Terms;
 }
 
@@ -209,6 +211,7 @@ const fixedBytes: Readonly<Record<Family, readonly (readonly [bytes: number, pro
 };
 /** The data offset of DCCP (RFC 4340 section 5.1). */
 const dccpOffset = raw('th', 32, 8);
+const dccpKnown: Statement = match(dccpOffset, range(dccpWords[0]!, dccpWords.at(-1)!));
 
 /** What carries data whose length can be told. Of SCTP layer 7 is spread over chunks. */
 function carriersOf(family: Family, layer: Layer, site: Site): Carrier[] {
@@ -217,9 +220,9 @@ function carriersOf(family: Family, layer: Layer, site: Site): Carrier[] {
   const carriers: Carrier[] = [
     { protocols: ['tcp'], terms: behindField(family, tcp('doff'), tcpWords) },
     ...fixedBytes[family].map(([bytes, names]) => ({ protocols: names, terms: behindIp(family, bytes) })),
-    { protocols: ['dccp'], terms: behindField(family, dccpOffset, dccpWords) },
+    { protocols: ['dccp'], known: [dccpKnown], terms: behindField(family, dccpOffset, dccpWords) },
   ];
   return carriers
-    .map(({ protocols: names, terms }) => ({ protocols: names.filter(wanted), terms }))
+    .map((carrier) => ({ ...carrier, protocols: carrier.protocols.filter(wanted) }))
     .filter(({ protocols: names }) => names.length > 0);
 }
