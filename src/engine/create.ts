@@ -101,14 +101,10 @@ class KernelEngine implements Engine {
     const loader = new Loader({
       ...this.#base,
       tables,
-      prepared: (plan, presence) => quotas.prepared(plan, presence),
+      prepared: async (plan, presence) => conditions.prepared(await quotas.prepared(plan, presence)),
       contents: ({ manifest }, presence) => {
         accounts.before(manifest, presence);
-        return new Map([
-          ...this.#interfaces.contents(manifest, presence),
-          ...conditions.contents(manifest, presence),
-          ...quotas.contents(manifest, presence),
-        ]);
+        return new Map([...this.#interfaces.contents(manifest, presence), ...quotas.contents(manifest, presence)]);
       },
       bulk: (plan, presence) => this.#countries.prepare(plan, presence),
       reconcile,

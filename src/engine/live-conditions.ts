@@ -1,13 +1,14 @@
-/** Conditions of the policy: the kernel's sets say how they stand, and the store keeps what was set, for the next boot. */
+/**
+ * Conditions of the policy: the kernel's sets say how they stand, and the store keeps what was set, for the next boot. Where
+ * nobody has set one it stands as the policy says, and follows it when that changes.
+ */
 
 import type { EventEmitter } from 'node:events';
-import type { Manifest } from '../compiler/plan.js';
+import type { Plan } from '../compiler/plan.js';
 import { conditionName, conditionState } from '../extensions/condition-names.js';
 import type { ElementChange, Kernel, SetIndex } from '../kernel/kernel.js';
 import { encodeKey } from '../nft/key.js';
-import type { Element } from '../nft/model.js';
-import type { Presence } from '../nft/presence.js';
-import type { Contents } from '../nft/transaction.js';
+import type { NftSet, Table } from '../nft/model.js';
 import type { Committer } from '../store/committer.js';
 import type { Draft, Store } from '../store/store.js';
 import type { Clock } from './clock.js';
@@ -16,7 +17,6 @@ import type { EngineEvents } from './engine.js';
 import type { Gate } from './gate.js';
 import { KeptValues } from './kept-values.js';
 import { missing } from './missing.js';
-import { setNames } from './policy-tables.js';
 import type { Source } from './tables.js';
 
 export interface LiveConditionsOptions {
@@ -32,33 +32,44 @@ export interface LiveConditionsOptions {
 const families = ['ipv4', 'ipv6'] as const;
 const keys = families.map((family) => encodeKey(['nf_proto'], family)!);
 
+interface LiveCondition {
+  readonly set: SetIndex;
+  /** As the policy says. */
+  readonly initial: boolean;
+}
+
 export class LiveConditions implements Conditions {
-  #sets: ReadonlyMap<string, SetIndex> = new Map();
+  #live: ReadonlyMap<string, LiveCondition> = new Map();
   readonly #kept: KeptValues<boolean>;
 
   constructor(private readonly options: LiveConditionsOptions) {
     this.#kept = new KeptValues('condition', (kept) => typeof kept === 'boolean', options);
   }
 
-  /** From now on the manifest's indexes hold. */
-  switch(manifest: Pick<Manifest, 'sets'>): void {
-    this.#sets = conditionSets(manifest);
+  /** The plan with conditions as they were set: they are loaded in the transaction of the rules. */
+  prepared<P extends Plan>(plan: P): P {
+    const live = liveConditions(plan);
+    const names = new Map(Array.from(live, ([name, { set }]) => [pathOf(plan.manifest.sets[set]!), name]));
+    const asItStands = (table: Table, set: NftSet): NftSet => {
+      const name = names.get(pathOf({ table: table.family, name: set.name }));
+      if (name === undefined) return set;
+      const on = this.#kept.get(name)?.value ?? live.get(name)!.initial;
+      return { ...set, elements: on ? families.map((value) => ({ value })) : [] };
+    };
+    const tables = plan.ruleset.tables.map((table) => ({
+      ...table,
+      sets: table.sets.map((set) => asItStands(table, set)),
+    }));
+    return { ...plan, ruleset: { tables } };
   }
 
-  /** What was set, for sets that aren't in the kernel yet; the policy says how the others stand. */
-  contents(manifest: Pick<Manifest, 'sets' | 'tables'>, presence: Presence): Contents {
-    const paths = setNames(manifest);
-    const contents = new Map<string, readonly Element[]>();
-    for (const [name, set] of conditionSets(manifest)) {
-      const on = this.#kept.get(name)?.value;
-      if (on === undefined || presence.sets.has(paths[set]!)) continue;
-      contents.set(paths[set]!, on ? families.map((value) => ({ value })) : []);
-    }
-    return contents;
+  /** From now on the plan's indexes hold. */
+  switch(plan: Plan): void {
+    this.#live = liveConditions(plan);
   }
 
   names(): readonly string[] {
-    return [...this.#sets.keys()];
+    return [...this.#live.keys()];
   }
 
   list(): Promise<ConditionState[]> {
@@ -78,10 +89,10 @@ export class LiveConditions implements Conditions {
     return changed.map(([name]) => name);
   }
 
-  /** Gives the kernel back what was set, after others changed its sets. */
+  /** Gives the kernel back what was set, or what the policy says, after others changed its sets. */
   async restore(): Promise<void> {
     await this.options.gate.pass(async () => {
-      const wrong = (await this.#list()).filter(({ name, on }) => (this.#kept.get(name)?.value ?? on) !== on);
+      const wrong = (await this.#list()).filter(({ name, on }) => this.#wanted(name) !== on);
       const changes = wrong.flatMap(({ name, on }) => this.#changes(name, !on));
       if (changes.length > 0) await this.options.committer.commit([], changes);
     });
@@ -89,32 +100,43 @@ export class LiveConditions implements Conditions {
 
   /** For the store: what is kept of conditions that left the policy. */
   forget(): Draft[] {
-    return this.#kept.forget((name) => !this.#sets.has(name));
+    return this.#kept.forget((name) => !this.#live.has(name));
+  }
+
+  #wanted(name: string): boolean {
+    return this.#kept.get(name)?.value ?? this.#known(name).initial;
   }
 
   #list(): Promise<ConditionState[]> {
     const { kernel } = this.options;
-    return Promise.all([...this.#sets].map(async ([name, set]) => ({ name, on: (await kernel.dump(set)).length > 0 })));
+    return Promise.all(
+      [...this.#live].map(async ([name, { set }]) => ({ name, on: (await kernel.dump(set)).length > 0 })),
+    );
   }
 
   #changes(name: string, on: boolean): ElementChange[] {
-    const set = this.#known(name);
+    const { set } = this.#known(name);
     return on ? keys.map((key) => ({ op: 'add', set, ...key })) : [{ op: 'flush', set }];
   }
 
-  #known(name: string): SetIndex {
-    const set = this.#sets.get(name);
-    if (set !== undefined) return set;
+  #known(name: string): LiveCondition {
+    const condition = this.#live.get(name);
+    if (condition !== undefined) return condition;
     throw missing('condition', name, this.names());
   }
 }
 
-function conditionSets({ sets }: Pick<Manifest, 'sets'>): Map<string, SetIndex> {
+const pathOf = ({ table, name }: { readonly table: string; readonly name: string }): string => `${table} ${name}`;
+
+function liveConditions({ manifest, ruleset }: Pick<Plan, 'manifest' | 'ruleset'>): Map<string, LiveCondition> {
+  const planned = new Map(
+    ruleset.tables.flatMap(({ family, sets }) => sets.map((set) => [pathOf({ table: family, name: set.name }), set])),
+  );
   return new Map(
-    sets.flatMap(({ role }, set): [string, SetIndex][] =>
-      role.kind === 'extension' && role.extension === conditionName && role.purpose === conditionState
-        ? [[role.name, set]]
-        : [],
-    ),
+    manifest.sets.flatMap((one, set): [string, LiveCondition][] => {
+      const { role } = one;
+      if (role.kind !== 'extension' || role.extension !== conditionName || role.purpose !== conditionState) return [];
+      return [[role.name, { set, initial: (planned.get(pathOf(one))?.initial ?? []).length > 0 }]];
+    }),
   );
 }

@@ -38,7 +38,7 @@ export function valueParts(
 export function switchValues({ accounts, knocks, conditions, scans, quotas }: ValueParts, plan: Plan): void {
   accounts.switch(plan.accounts, plan.manifest);
   knocks.switch(plan);
-  conditions.switch(plan.manifest);
+  conditions.switch(plan);
   scans.switch(plan);
   quotas.switch(plan.manifest);
 }

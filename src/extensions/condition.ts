@@ -63,7 +63,7 @@ export const condition: Extension = {
     runs: 'kernel',
     standing: 'differs',
     how: [
-      'set by `postern condition set`, the REST API or nft instead of a file in /proc, several in one transaction',
+      'set by `postern condition set` or the REST API instead of a file in /proc, several in one transaction',
       'it belongs to the policy, not to the rules: it stays as it is over a reload, a restart and a boot',
       'names begin with a letter or "_" and have letters, digits, "_", "." and "-"',
     ],

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { compileText } from '../../src/cli/policy-file.js';
 import type { CompilePolicy } from '../../src/engine/policy-control.js';
 import { PosternError } from '../../src/errors.js';
@@ -42,6 +43,63 @@ test('what was set outlives a reload, another value in the policy, a restart and
   assert.deepEqual(await listed(), ['+maintenance', '-night', '+new']);
   await bed.again('reboot');
   assert.deepEqual(await listed(), ['+maintenance', '-night', '+new']);
+});
+
+const names = ['a', 'b', 'c', 'd'] as const;
+const someStates = (max: number) => fc.dictionary(fc.constantFrom(...names), fc.boolean(), { maxKeys: max });
+/** What happens to conditions: they are set, some by a wrong name, the policy has others, the daemon or the machine ends. */
+const happening = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ what: fc.constant('set' as const), states: someStates(4) }) },
+  fc.record({ what: fc.constant('policy' as const), states: someStates(4) }),
+  fc.record({ what: fc.constantFrom('restart' as const, 'reboot' as const, 'flush' as const) }),
+);
+
+test('random settings, reloads, restarts and boots leave conditions as a plain map has them', async () => {
+  const policyOf = (has: Readonly<Record<string, boolean>>) =>
+    `version: 1\nconditions: ${JSON.stringify(has)}\nchains: { input: { rules: [ { do: count } ] } }\n`;
+  await fc.assert(
+    fc.asyncProperty(someStates(4), fc.array(happening, { maxLength: 10 }), async (first, happenings) => {
+      const bed = await storeBench(policyOf(first), compile);
+      /** By the policy, and by whoever set them. */
+      let said = new Map(Object.entries(first));
+      const done = new Map<string, boolean>();
+      const stands = (name: string) => done.get(name) ?? said.get(name);
+      for (const happened of happenings) {
+        if (happened.what === 'set') {
+          const wanted = new Map(Object.entries(happened.states));
+          if ([...wanted.keys()].every((name) => said.has(name))) {
+            const changed = [...wanted].filter(([name, on]) => stands(name) !== on).map(([name]) => name);
+            assert.deepEqual(await bed.engine.conditions.set(wanted, source), changed);
+            for (const [name, on] of wanted) done.set(name, on);
+          } else await assert.rejects(bed.engine.conditions.set(wanted, source), /there is no condition/);
+        } else if (happened.what === 'policy') {
+          bed.text = policyOf(happened.states);
+          await bed.engine.policy.apply();
+          said = new Map(Object.entries(happened.states));
+          for (const name of [...done.keys()]) if (!said.has(name)) done.delete(name);
+        } else if (happened.what === 'flush') {
+          bed.kernel.flushRuleset();
+          await bed.clock.pass(1_000);
+        } else await bed.again(happened.what);
+        const listed = new Map((await bed.engine.conditions.list()).map(({ name, on }) => [name, on]));
+        const expected = new Map([...said.keys()].map((name) => [name, stands(name)]));
+        assert.deepEqual(listed, expected, happened.what);
+      }
+      await bed.engine.stop();
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('the policy says how a condition stands that nobody has set, after each reload', async () => {
+  const bed = await storeBench(policy('maintenance: off, night: off'), compile);
+  await bed.engine.conditions.set(states('-night'), source);
+  bed.text = policy('maintenance: on, night: on');
+  await bed.engine.policy.apply();
+  assert.deepEqual(await bed.engine.conditions.list(), [
+    { name: 'maintenance', on: true },
+    { name: 'night', on: false },
+  ]);
 });
 
 test('a condition that left the policy is forgotten', async () => {
