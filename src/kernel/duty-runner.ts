@@ -4,13 +4,11 @@ import type { LoggedPacket } from '../wire/nflog.js';
 import type { DutyOutput, DutySpec, PacketDuty } from './packet-duty.js';
 import { MAX_REPLY_BYTES } from './packet-duty.js';
 import { COUNTERS, type CounterName } from './packet-messages.js';
-import type { RawSender, SendWay } from './raw-sender.js';
+import type { RawSender } from './raw-sender.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** What a duty's replies go to. */
-export type ReplySender = Pick<RawSender, 'slot' | 'slotBack' | 'queued' | 'cut'>;
-
-const ways: readonly SendWay[] = [4, 6, 'back'];
+export type ReplySender = Pick<RawSender, 'slot' | 'slotBack' | 'note' | 'takeBack'>;
 
 /** Packets of a group share datagrams above the first rate, and stop to below the second. */
 const BATCH_ABOVE_PER_SECOND = 20_000;
@@ -34,8 +32,6 @@ export class DutyRunner implements DutyOutput {
   #threshold = 1;
   #nowMs = 0;
   readonly #bucket: TokenBucket | undefined;
-  /** Replies of others that wait, by way. */
-  readonly #queued = [0, 0, 0];
 
   /** @param row this duty's counters, in the order of COUNTERS */
   constructor(
@@ -55,7 +51,7 @@ export class DutyRunner implements DutyOutput {
     this.#add(column.packets, 1);
     this.#add(column.bytes, packet.payloadBytes);
     this.#countLoss(packet.sequence);
-    this.#noteQueued();
+    this.sender.note();
     try {
       this.duty.packet(packet, this, nowMs);
     } catch {
@@ -65,7 +61,7 @@ export class DutyRunner implements DutyOutput {
 
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
-    this.#noteQueued();
+    this.sender.note();
     try {
       this.duty.tick?.(nowMs, this);
     } catch {
@@ -130,14 +126,8 @@ export class DutyRunner implements DutyOutput {
 
   /** A duty that fails on a packet has not answered it; the next packet is another chance. */
   #failed(): void {
-    for (const [index, way] of ways.entries()) this.sender.cut(way, this.#queued[index] as number);
+    this.sender.takeBack();
     this.#add(column.failures, 1);
-  }
-
-  #noteQueued(): void {
-    this.#queued[0] = this.sender.queued(4);
-    this.#queued[1] = this.sender.queued(6);
-    this.#queued[2] = this.sender.queued('back');
   }
 
   #countLoss(sequence: number): void {

@@ -13,9 +13,6 @@ export { SEND_BATCH, type SendCounts } from './send-batch.js';
 
 const SEND_BUFFER_BYTES = 4 << 20;
 
-/** By the routes, of one family; or back. */
-export type SendWay = 4 | 6 | 'back';
-
 /** Of a packet that came by an Ethernet device: where its frame's header lies. */
 export interface Arrival {
   readonly inDevice: number;
@@ -26,7 +23,11 @@ export interface Arrival {
 
 export class RawSender {
   readonly counts: SendCounts = { sent: 0, failed: 0 };
-  readonly #batches: Readonly<Record<SendWay, SendBatch>>;
+  // Not a record by way: a look into one for each packet is a call out of compiled code.
+  readonly #four: SendBatch;
+  readonly #six: SendBatch;
+  readonly #back: SendBatch;
+  readonly #batches: readonly SendBatch[];
 
   /** @throws PosternError `system` without CAP_NET_RAW, `not-found` for a namespace that doesn't exist. */
   constructor(namespace?: string) {
@@ -34,11 +35,10 @@ export class RawSender {
       namespace,
       () => [openRaw(AF.INET, IPPROTO_RAW), openRaw(AF.INET6, IPPROTO_RAW), openRaw(AF.PACKET, 0)] as const,
     );
-    this.#batches = {
-      4: new SendBatch(four, IPV4_FORM),
-      6: new SendBatch(six, IPV6_FORM),
-      back: new SendBatch(back, FRAME_FORM),
-    };
+    this.#four = new SendBatch(four, IPV4_FORM);
+    this.#six = new SendBatch(six, IPV6_FORM);
+    this.#back = new SendBatch(back, FRAME_FORM);
+    this.#batches = [this.#four, this.#six, this.#back];
   }
 
   /**
@@ -46,13 +46,13 @@ export class RawSender {
    * write all of it before the next call.
    */
   slot(family: 4 | 6, bytes: number): Buffer {
-    return this.#next(family, bytes);
+    return this.#next(family === 4 ? this.#four : this.#six, bytes);
   }
 
   /** As `slot`, for an answer to a packet with `frameFrom`: in a frame by the device and to the neighbour it came by. */
   slotBack(family: 4 | 6, bytes: number, { inDevice, data, frameFrom }: Arrival): Buffer {
-    const packet = this.#next('back', bytes);
-    const { memory, addresses, count } = this.#batches.back;
+    const packet = this.#next(this.#back, bytes);
+    const { memory, addresses, count } = this.#back;
     const at = (count - 1) * SLOT_BYTES;
     const address = (count - 1) * SOCKADDR_LL.BYTES;
     for (let byte = 0; byte < 6; byte++) {
@@ -62,14 +62,14 @@ export class RawSender {
     const type = family === 4 ? ETHERTYPE.IPV4 : ETHERTYPE.IPV6;
     memory[at + 12] = type >> 8;
     memory[at + 13] = type & 0xff;
-    addresses.writeUInt16BE(type, address + SOCKADDR_LL.PROTOCOL);
-    addresses.writeInt32LE(inDevice, address + SOCKADDR_LL.INDEX);
+    addresses[address + SOCKADDR_LL.PROTOCOL] = type >> 8;
+    addresses[address + SOCKADDR_LL.PROTOCOL + 1] = type & 0xff;
+    for (let byte = 0; byte < 4; byte++) addresses[address + SOCKADDR_LL.INDEX + byte] = inDevice >>> (8 * byte);
     return packet;
   }
 
-  #next(way: SendWay, bytes: number): Buffer {
+  #next(batch: SendBatch, bytes: number): Buffer {
     if (bytes > SLOT_BYTES - FRAME_FORM.headerBytes) throw new RangeError(`a packet of ${bytes} bytes`);
-    const batch = this.#batches[way];
     if (batch.count === SEND_BATCH) batch.flush(this.counts);
     return batch.slot(bytes);
   }
@@ -86,24 +86,24 @@ export class RawSender {
     }
   }
 
-  /** Packets that are queued. */
-  queued(way: SendWay): number {
-    return this.#batches[way].count;
+  /** What is queued from now on can be taken back. */
+  note(): void {
+    this.#four.note();
+    this.#six.note();
+    this.#back.note();
   }
 
-  /** Takes back what was queued beyond so many packets and has not left. */
-  cut(way: SendWay, count: number): void {
-    this.#batches[way].cut(count);
+  /** Forgets what was queued since `note` and has not left. */
+  takeBack(): void {
+    for (const batch of this.#batches) batch.takeBack();
   }
 
   get fds(): readonly number[] {
-    return Object.values(this.#batches).map(({ fd }) => fd);
+    return this.#batches.map(({ fd }) => fd);
   }
 
   flush(): void {
-    this.#batches[4].flush(this.counts);
-    this.#batches[6].flush(this.counts);
-    this.#batches.back.flush(this.counts);
+    for (const batch of this.#batches) batch.flush(this.counts);
   }
 
   close(): void {

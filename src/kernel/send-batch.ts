@@ -57,6 +57,8 @@ export const FRAME_FORM: SendForm = {
 
 export class SendBatch {
   #count = 0;
+  /** Packets that `takeBack` leaves. */
+  #noted = 0;
   /** What stands in the vectors. */
   readonly #lengths = new Uint16Array(SEND_BATCH);
   readonly #packets: Buffer[] = [];
@@ -105,9 +107,14 @@ export class SendBatch {
     return this.#packets[index] as Buffer;
   }
 
-  /** Forgets all but the first `count` packets. */
-  cut(count: number): void {
-    if (count < this.#count) this.#count = count;
+  /** What is queued from now on can be taken back. */
+  note(): void {
+    this.#noted = this.#count;
+  }
+
+  /** Forgets what was queued since `note` and has not left. */
+  takeBack(): void {
+    this.#count = this.#noted;
   }
 
   /** Sends the batch. A packet that the kernel refuses is skipped; when its buffers are full the rest is dropped. */
@@ -115,7 +122,7 @@ export class SendBatch {
     const count = this.#count;
     if (count === 0) return;
     if (this.form.destination !== undefined) for (let index = 0; index < count; index++) this.#address(index);
-    this.#count = 0;
+    this.#count = this.#noted = 0;
     for (let next = 0; next < count; ) {
       const at = this.#headersAt + BigInt(next * MMSGHDR.BYTES);
       const sent = libc.sendmmsg(this.fd, at, count - next, MSG.DONTWAIT);

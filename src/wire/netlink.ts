@@ -77,14 +77,27 @@ export function malformed(what: string, at: number): PosternError {
 }
 
 /**
+ * Little-endian number of 16 bits at `at`, which must be there. Byte by byte: with a method of Buffer, the ten attributes
+ * of a logged packet cost 0.3 µs more.
+ */
+function u16(data: Uint8Array, at: number): number {
+  return data[at]! | (data[at + 1]! << 8);
+}
+
+/**
  * End (without padding) of the message at `at`: to walk a datagram in place.
  * @throws PosternError `kernel` when its length doesn't fit.
  */
-export function messageEnd(datagram: Buffer, at: number): number {
+export function messageEnd(datagram: Uint8Array, at: number): number {
   if (datagram.length - at < HEADER_BYTES) throw malformed('cut message header', at);
-  const length = datagram.readUInt32LE(at);
+  const length = (u16(datagram, at) | (u16(datagram, at + 2) << 16)) >>> 0;
   if (length < HEADER_BYTES || length > datagram.length - at) throw malformed(`message of ${length} bytes`, at);
   return at + length;
+}
+
+/** Type of the message at `at`, whose header is there. */
+export function messageTypeAt(datagram: Uint8Array, at: number): number {
+  return u16(datagram, at + 4);
 }
 
 /**
@@ -111,16 +124,16 @@ export function readMessages(datagram: Buffer): NetlinkMessage[] {
  * `for (let at = from, end = 0; at < to; at = align(end)) { end = attributeEnd(data, at, to); … }`.
  * @throws PosternError `kernel` when it doesn't fit before `limit`.
  */
-export function attributeEnd(data: Buffer, at: number, limit: number): number {
+export function attributeEnd(data: Uint8Array, at: number, limit: number): number {
   if (limit - at < ATTRIBUTE_HEADER_BYTES) throw malformed('cut attribute header', at);
-  const length = data.readUInt16LE(at);
+  const length = u16(data, at);
   if (length < ATTRIBUTE_HEADER_BYTES || length > limit - at) throw malformed(`attribute of ${length} bytes`, at);
   return at + length;
 }
 
 /** Type of the attribute at `at`, without its nested and byte-order bits. */
-export function attributeType(data: Buffer, at: number): number {
-  return data.readUInt16LE(at + 2) & TYPE_MASK;
+export function attributeType(data: Uint8Array, at: number): number {
+  return u16(data, at + 2) & TYPE_MASK;
 }
 
 /** The attributes between `from` and `to` by type; of a repeated type the last. */

@@ -32,6 +32,7 @@ import {
   type MessageWriter,
   malformed,
   messageEnd,
+  messageTypeAt,
 } from './netlink.js';
 import { messageType, NFGENMSG_BYTES, NFPROTO, SUBSYSTEM, writeNfgenmsg } from './nfnetlink.js';
 
@@ -158,11 +159,11 @@ export class LoggedPacket {
    * @throws PosternError `kernel` when it is malformed.
    */
   read(data: Buffer, at: number, end: number): boolean {
-    if (data.readUInt16LE(at + 4) !== PACKET) return false;
+    if (messageTypeAt(data, at) !== PACKET) return false;
     const from = at + HEADER_BYTES + NFGENMSG_BYTES;
     if (end < from) throw malformed('cut netfilter header', at);
     this.data = data;
-    this.group = data.readUInt16BE(from - 2);
+    this.group = u16(data, from - 2);
     this.hook = this.mark = this.inDevice = this.outDevice = this.sequence = 0;
     this.payloadFrom = this.payloadTo = this.#prefixFrom = this.#prefixTo = 0;
     this.frameFrom = this.#linkType = 0;
@@ -181,13 +182,13 @@ export class LoggedPacket {
         this.hook = this.data[from + 2] as number;
         break;
       case ATTR.MARK:
-        this.mark = this.#u32(from, to);
+        this.mark = u32(this.data, from, to);
         break;
       case ATTR.IN:
-        this.inDevice = this.#u32(from, to);
+        this.inDevice = u32(this.data, from, to);
         break;
       case ATTR.OUT:
-        this.outDevice = this.#u32(from, to);
+        this.outDevice = u32(this.data, from, to);
         break;
       case ATTR.PAYLOAD:
         this.payloadFrom = from;
@@ -199,22 +200,26 @@ export class LoggedPacket {
         this.#prefixTo = to > from && this.data[to - 1] === 0 ? to - 1 : to;
         break;
       case ATTR.SEQUENCE:
-        this.sequence = this.#u32(from, to);
+        this.sequence = u32(this.data, from, to);
         break;
       case ATTR.LINK_TYPE:
         if (to - from !== 2) throw malformed(`16-bit number of ${to - from} bytes`, from);
-        this.#linkType = this.data.readUInt16BE(from);
+        this.#linkType = u16(this.data, from);
         break;
       case ATTR.FRAME:
         this.frameFrom = to - from < ETHERNET_BYTES ? 0 : from;
         break;
     }
   }
+}
 
-  #u32(from: number, to: number): number {
-    if (to - from !== 4) throw malformed(`32-bit number of ${to - from} bytes`, from);
-    return this.data.readUInt32BE(from);
-  }
+function u16(data: Uint8Array, at: number): number {
+  return (data[at]! << 8) | data[at + 1]!;
+}
+
+function u32(data: Uint8Array, from: number, to: number): number {
+  if (to - from !== 4) throw malformed(`32-bit number of ${to - from} bytes`, from);
+  return ((u16(data, from) << 16) | u16(data, from + 2)) >>> 0;
 }
 
 /** A packet that a rule logged to a group, as a copy of its own. */
