@@ -1,7 +1,6 @@
 /** What the audit log says of a change: who, from where, what, and what became of it. */
 
 import { asPosternError } from '../errors.js';
-import type { Prefix } from '../net/address.js';
 import { formatPrefix } from '../net/prefix.js';
 import { jsonLine } from './json-line.js';
 import type { Json, Origin } from './register.js';
@@ -22,49 +21,43 @@ export function eventLine({ who, op, detail }: AuditEvent, wallMs: number, error
   return jsonLine({ at: isoTime(wallMs), who: whoOf(who), op, detail, ...resultOf(error) });
 }
 
-/** The lines of one change; those that say the same of several prefixes are one. Values without an origin are bookkeeping. */
+/** The lines of one change. Values without an origin are bookkeeping. */
 export function changeLines(drafts: readonly Draft[], wallMs: number, error?: unknown): string[] {
   const at = isoTime(wallMs);
   const result = jsonLine(resultOf(error)).slice(1);
   const lines: string[] = [];
-  for (let from = 0; from < drafts.length; ) {
-    const run = runFrom(drafts, from);
-    from += run.length;
-    const [first] = run as [Draft];
-    if (first.origin === undefined) continue;
-    const { kind, id } = first.origin;
-    lines.push(`{"at":"${at}","who":{"kind":"${kind}","id":${json(id)}},${whatOf(first, run)},${result}`);
+  for (const draft of drafts) {
+    if (draft.origin === undefined) continue;
+    const { kind, id } = draft.origin;
+    const head = `{"at":"${at}","who":{"kind":"${kind}","id":${json(id)}}`;
+    for (const what of whatOf(draft)) lines.push(`${head},${what},${result}`);
   }
   return lines;
 }
 
-function runFrom(drafts: readonly Draft[], from: number): readonly Draft[] {
-  let to = from + 1;
-  while (to < drafts.length && to - from < prefixesPerLine && saysTheSame(drafts[from]!, drafts[to]!)) to++;
-  return drafts.slice(from, to);
+/** Members of the object of each line. By hand, because this is done for every change and the texts are mostly the same. */
+function whatOf(draft: Draft): readonly string[] {
+  if (draft.kind === 'entry') return entryLines(draft);
+  if (draft.kind === 'flush') return [`"op":"flush","table":${json(draft.table)}`];
+  const { space, key, value, expiresAt } = draft;
+  const op = value === undefined ? 'unset' : 'set';
+  return [jsonLine({ op, space, key, value, expires: isoTime(expiresAt) }).slice(1, -1)];
 }
 
-function saysTheSame(a: Draft, b: Draft): boolean {
-  if (a.kind !== 'entry' || b.kind !== 'entry' || a.op !== b.op || a.table !== b.table) return false;
-  if (a.origin.kind !== b.origin.kind || a.origin.id !== b.origin.id) return false;
-  if (a.op === 'delete' || b.op === 'delete') return true;
-  return a.expiresAt === b.expiresAt && a.comment === b.comment && a.not === b.not;
-}
-
-/** Members of the line's object. By hand, because this is done for every change and the texts are mostly the same. */
-function whatOf(draft: Draft, run: readonly Draft[]): string {
-  if (draft.kind === 'flush') return `"op":"flush","table":${json(draft.table)}`;
-  if (draft.kind === 'value') {
-    const { space, key, value, expiresAt } = draft;
-    const op = value === undefined ? 'unset' : 'set';
-    return jsonLine({ op, space, key, value, expires: isoTime(expiresAt) }).slice(1, -1);
+function entryLines(draft: Draft & { readonly kind: 'entry' }): readonly string[] {
+  const { op, table, prefixes } = draft;
+  const terms = op === 'add' ? termsOf(draft) : '';
+  const lines: string[] = [];
+  for (let from = 0; from < prefixes.length; from += prefixesPerLine) {
+    const some = prefixes.slice(from, from + prefixesPerLine).map((prefix) => `"${formatPrefix(prefix)}"`);
+    lines.push(`"op":"${op}","table":${json(table)},"prefixes":[${some.join()}]${terms}`);
   }
-  const prefixes = run.map((one) => `"${formatPrefix((one as { readonly prefix: Prefix }).prefix)}"`);
-  const what = `"op":"${draft.op}","table":${json(draft.table)},"prefixes":[${prefixes.join()}]`;
-  if (draft.op === 'delete') return what;
-  const { not, expiresAt, comment } = draft;
+  return lines;
+}
+
+function termsOf({ not, expiresAt, comment }: Draft & { readonly kind: 'entry'; readonly op: 'add' }): string {
   const expires = expiresAt === undefined ? '' : `,"expires":"${isoTime(expiresAt)}"`;
-  return `${what}${not ? ',"not":true' : ''}${expires}${comment === undefined ? '' : `,"comment":${json(comment)}`}`;
+  return `${not ? ',"not":true' : ''}${expires}${comment === undefined ? '' : `,"comment":${json(comment)}`}`;
 }
 
 /** Texts as JSON, those that came lately. */

@@ -5,7 +5,7 @@
 
 import { asPosternError } from '../errors.js';
 import type { Disk } from './disk.js';
-import type { Frame, Head, Shift } from './frame.js';
+import type { FrameToWrite, Head, Shift } from './frame.js';
 import { Journal } from './journal.js';
 import { storeFiles } from './load.js';
 import type { Register } from './register.js';
@@ -84,7 +84,7 @@ export class DurableLog {
    * Appends a frame, after `checkRoom`. Resolves true when it is durable, false when the disk can't be written; in the
    * order of the calls.
    */
-  append(frame: Frame): Promise<boolean> {
+  append(frame: FrameToWrite): Promise<boolean> {
     const journal = this.#journal;
     if (journal === undefined) {
       this.#durable = this.#durable.then(() => false);

@@ -14,8 +14,8 @@
 
 import { ByteReader, ByteWriter } from './byte-writer.js';
 import { crc32 } from './crc32.js';
-import type { EntryRegister, Register } from './register.js';
-import { currentFormat, readRegister, writeRegister } from './register-codec.js';
+import type { EntryRegister, EntryRun, Register } from './register.js';
+import { currentFormat, type EntryTexts, readRegister, writeRegister } from './register-codec.js';
 
 export type FileKind = 'journal' | 'snapshot';
 
@@ -100,8 +100,14 @@ export function readFileHeader(bytes: Buffer): FileHeader | undefined {
   return { format: bytes.readUInt16BE(8), kind: kind === 1 ? 'journal' : 'snapshot', number: bytes.readUInt32BE(12) };
 }
 
+/** As it is written: its entries may be in runs. */
+export type FrameToWrite =
+  | Exclude<Frame, { readonly kind: 'change' | 'part' }>
+  | { readonly kind: 'change'; readonly registers: readonly (Register | EntryRun)[] }
+  | (Omit<Frame & { kind: 'part' }, 'registers'> & { readonly registers: readonly (Register | EntryRun)[] });
+
 /** Appends a frame. */
-export function writeFrame(out: ByteWriter, frame: Frame): void {
+export function writeFrame(out: ByteWriter, frame: FrameToWrite): void {
   const start = out.reserve(frameHeaderBytes);
   switch (frame.kind) {
     case 'head':
@@ -170,11 +176,11 @@ function readPayload(from: ByteReader, format: number): Frame {
   return { kind: 'change', registers: readRegisters(from, format) };
 }
 
-function writeRegisters(out: ByteWriter, registers: readonly Register[]): void {
-  let before: EntryRegister | undefined;
+function writeRegisters(out: ByteWriter, registers: readonly (Register | EntryRun)[]): void {
+  let before: EntryTexts | undefined;
   for (const register of registers) {
     writeRegister(out, register, before);
-    if (register.kind === 'entry') before = register;
+    if (register.kind === 'entry' || register.kind === 'run') before = register;
   }
 }
 

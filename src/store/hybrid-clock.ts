@@ -5,6 +5,8 @@
 
 import type { Stamp } from './register.js';
 
+export type Stamps = (count?: number) => Stamp;
+
 export class HybridClock {
   #last: Stamp = 0;
 
@@ -15,12 +17,16 @@ export class HybridClock {
     return this.now()();
   }
 
-  /** Stamps of one change, as many as are asked for at once: the wall clock is read for all of them together. */
-  now(): () => Stamp {
+  /**
+   * Stamps of one change: the wall clock is read for all of them together. Answers the first of as many as are asked for,
+   * which follow each other.
+   */
+  now(): Stamps {
     const wallUs = this.wallMs() * 1000;
-    return () => {
-      this.#last = Math.max(wallUs, this.#last + 1);
-      return this.#last;
+    return (count = 1) => {
+      const first = Math.max(wallUs, this.#last + 1);
+      this.#last = first + count - 1;
+      return first;
     };
   }
 

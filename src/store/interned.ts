@@ -12,13 +12,13 @@ export class Interned<T> {
   #lastKey: string | undefined;
   #lastId = 0;
 
-  /** A number for the value, to be given back with `release`. 0 stands for none. */
-  use(key: string, value: T): number {
+  /** A number for the value, to be given back with `release`, as often as it is used. 0 stands for none. */
+  use(key: string, value: T, times = 1): number {
     if (key !== this.#lastKey) {
       this.#lastId = this.#ids.get(key) ?? this.#add(key, value);
       this.#lastKey = key;
     }
-    this.#uses[this.#lastId]!++;
+    this.#uses[this.#lastId]! += times;
     return this.#lastId;
   }
 

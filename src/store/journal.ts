@@ -6,7 +6,7 @@
 import { PosternError } from '../errors.js';
 import { ByteWriter } from './byte-writer.js';
 import type { AppendFile, Disk } from './disk.js';
-import { type Frame, fileHeader, type Head, writeFrame } from './frame.js';
+import { type FrameToWrite, fileHeader, type Head, writeFrame } from './frame.js';
 
 /** What may wait for the disk. */
 const maxPendingBytes = 32 * 1024 * 1024;
@@ -64,7 +64,7 @@ export class Journal {
   }
 
   /** Appends a frame; resolves when it is durable. After a failure nothing more is written: everything rejects. */
-  append(frame: Frame): Promise<void> {
+  append(frame: FrameToWrite): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const group = this.#gathering ?? this.#gather();
     writeFrame(group.out, frame);

@@ -4,19 +4,21 @@
  */
 
 import { PosternError } from '../errors.js';
+import { checkDrafts } from './check-drafts.js';
 import type { ClockWatch } from './clock-watch.js';
-import { checkDrafts, say, takeBack, type Word } from './draft.js';
 import type { DurableLog } from './durable-log.js';
-import type { Frame } from './frame.js';
-import type { HybridClock } from './hybrid-clock.js';
+import type { FrameToWrite } from './frame.js';
+import type { HybridClock, Stamps } from './hybrid-clock.js';
 import { KeptState } from './kept-state.js';
 import type { MarkRegister, Register } from './register.js';
 import { type GuardStore, openReplayWindow, openSequence } from './replay-window.js';
 import { type Bounds, Room } from './room.js';
+import { say, type Word } from './say.js';
 import type { State } from './state.js';
 import type { Draft, ReplayWindow, Revoke, Sequence, Store, StoreRequest, StoreStatus } from './store.js';
 import { Sweeper } from './sweeper.js';
 import type { StoreClock } from './system-clock.js';
+import { takeBack } from './take-back.js';
 import { shiftOf } from './timeline.js';
 
 /** What `openStore` puts together. */
@@ -77,7 +79,7 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
     // A stamp is a number that nobody else has, here and in journals of before.
     const request = this.#parts.stamps.next();
     const release = this.#parts.log.holdJournals();
-    const part = (words: readonly Word[]): Frame => ({
+    const part: FrameOf = (words) => ({
       kind: 'part',
       request,
       registers: words.map(({ register }) => register),
@@ -93,7 +95,7 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
   }
 
   /** Not `async`: at tens of thousands a second each promise counts. */
-  #write(drafts: readonly Draft[], frameOf: (words: readonly Word[]) => Frame): Promise<Revoke> {
+  #write(drafts: readonly Draft[], frameOf: FrameOf): Promise<Revoke> {
     let words: readonly Word[];
     try {
       words = this.#sayAll(drafts);
@@ -150,11 +152,7 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
 
   async persistNumber(name: string, number: bigint): Promise<void> {
     const draft: Draft = { kind: 'value', space: 'sequence', key: name, value: String(number) };
-    checkDrafts([draft]);
-    this.#room.check(1, this.clock.wallMs());
-    const word = this.#say(draft);
-    if (word === undefined) return;
-    void this.#append([word.register]);
+    void this.#appendFrame(changeOf(this.#sayAll([draft])));
     await this.durable();
   }
 
@@ -181,24 +179,20 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
 
   /** @throws PosternError `full`, `busy`, `invalid`; nothing was changed. */
   #sayAll(drafts: readonly Draft[]): readonly Word[] {
-    const words: Word[] = [];
-    if (drafts.length === 0) return words;
-    checkDrafts(drafts);
-    this.#room.check(drafts.length, this.clock.wallMs());
+    if (drafts.length === 0) return [];
+    this.#room.check(checkDrafts(drafts), this.clock.wallMs());
     this.#lookAtClock();
-    const stamp = this.#parts.stamps.now();
-    for (const draft of drafts) {
-      const word = this.#say(draft, stamp);
-      if (word !== undefined) words.push(word);
-    }
-    return words;
+    const stamps = this.#parts.stamps.now();
+    // Most changes are one wish.
+    const [only] = drafts;
+    return drafts.length === 1 ? this.#say(only!, stamps) : drafts.flatMap((draft) => this.#say(draft, stamps));
   }
 
   /** Stamps and joins a wish; nothing when there is nothing to do. */
-  #say(draft: Draft, stamp = this.#parts.stamps.now()): Word | undefined {
-    const word = say(draft, this.state, stamp, this.node);
-    if (word !== undefined) this.#forgetDelete(word.register);
-    return word;
+  #say(draft: Draft, stamps: Stamps): readonly Word[] {
+    const words = say(draft, this.state, stamps, this.node);
+    for (const { register } of words) this.#forgetDelete(register);
+    return words;
   }
 
   /** At the bound deletes are only in the journal, where they stand behind what they delete. */
@@ -208,11 +202,10 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
     if (table.deleted > this.#parts.bounds.maxDead) table.forget(register.prefix);
   }
 
-  async #revoke(words: readonly Word[], frameOf: (words: readonly Word[]) => Frame): Promise<void> {
+  async #revoke(words: readonly Word[], frameOf: FrameOf): Promise<void> {
     const back: Word[] = [];
     takeBack(words, this.state, (draft) => {
-      const word = this.#say(draft);
-      if (word !== undefined) back.push(word);
+      back.push(...this.#say(draft, this.#parts.stamps.now()));
     });
     if (back.length > 0) await this.#appendFrame(frameOf(back));
   }
@@ -230,7 +223,7 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
   }
 
   /** True when it is durable. */
-  #appendFrame(frame: Frame): Promise<boolean> {
+  #appendFrame(frame: FrameToWrite): Promise<boolean> {
     if (this.clock.steadyMs() - this.#readingAtMs >= readingEveryMs) this.#appendReading();
     return this.#parts.log.append(frame);
   }
@@ -268,6 +261,8 @@ export class JournaledStore extends KeptState implements Store, GuardStore {
   }
 }
 
-function changeOf(words: readonly Word[]): Frame {
+type FrameOf = (words: readonly Word[]) => FrameToWrite;
+
+function changeOf(words: readonly Word[]): FrameToWrite {
   return { kind: 'change', registers: words.map(({ register }) => register) };
 }

@@ -2,12 +2,12 @@
 
 import { asPosternError } from '../errors.js';
 import type { Disk } from './disk.js';
-import { pairUp, type Word } from './draft.js';
 import type { Frame, Head } from './frame.js';
 import type { MarkRegister, Register } from './register.js';
 import { currentFormat } from './register-codec.js';
 import { type Damage, describeDamage, FileScan } from './scan.js';
 import type { State } from './state.js';
+import { pairUp, type SingleWord } from './take-back.js';
 import { type Reading, shiftOf } from './timeline.js';
 
 export interface Loaded {
@@ -24,7 +24,7 @@ export interface Loaded {
   /** Files that a newer version wrote. */
   readonly newer: readonly FileTrouble[];
   /** Words of requests that were not done, each with what was known before, in their order. */
-  readonly undone: readonly Word[];
+  readonly undone: readonly SingleWord[];
   /** Something that was acknowledged may be missing. */
   readonly lossy: boolean;
 }
@@ -63,7 +63,7 @@ export function load(disk: Disk, state: State, steadyMs: number): Loaded {
 class Loading {
   readonly #damaged: FileTrouble[] = [];
   readonly #newer: FileTrouble[] = [];
-  readonly #requests = new Map<number, Word[]>();
+  readonly #requests = new Map<number, SingleWord[]>();
   #lossy = false;
   #head: Head | undefined;
   #reading: Reading | undefined;

@@ -3,17 +3,19 @@
 import { asPosternError } from '../errors.js';
 import { ClockWatch } from './clock-watch.js';
 import type { Disk } from './disk.js';
-import { type Stamped, say, takeBack, type Word } from './draft.js';
 import { DurableLog } from './durable-log.js';
 import type { Head } from './frame.js';
 import { HybridClock } from './hybrid-clock.js';
 import { JournaledStore } from './journaled-store.js';
 import { type Loaded, load, storeFiles } from './load.js';
+import { registersOf } from './register.js';
 import { type Bounds, defaultBounds } from './room.js';
+import { type Stamped, say, type Word } from './say.js';
 import { asideName } from './set-aside.js';
 import { State } from './state.js';
 import type { Store } from './store.js';
 import { type StoreClock, systemClock } from './system-clock.js';
+import { takeBack } from './take-back.js';
 import { clockAtStart, shiftOf } from './timeline.js';
 
 export interface StoreOptions {
@@ -93,8 +95,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 function takeBackUndone(undone: readonly Word[], state: State, stamps: HybridClock, node: string): Stamped[] {
   const said: Stamped[] = [];
   takeBack(undone, state, (draft) => {
-    const word = say(draft, state, stamps.now(), node);
-    if (word !== undefined) said.push(word.register);
+    for (const { register } of say(draft, state, stamps.now(), node)) {
+      if (register.kind === 'run') said.push(...registersOf(register));
+      else said.push(register);
+    }
   });
   return said;
 }

@@ -3,8 +3,8 @@
 import type { Prefix } from '../net/address.js';
 import { type Interned, originKey } from './interned.js';
 import { isFlushed, isLater } from './join.js';
-import { inUse, isDelete, isException, isIpv6, none, Records } from './records.js';
-import type { EntryRegister, FlushRegister, Origin, Stamp } from './register.js';
+import { inUse, isDelete, isException, isIpv6, none, type PackedTerms, Records } from './records.js';
+import type { EntryRegister, EntryRun, FlushRegister, Origin, Stamp } from './register.js';
 import { hashWords } from './word-hash.js';
 
 /** What the tables of a store share. */
@@ -13,6 +13,10 @@ export interface Texts {
   readonly origins: Interned<Origin>;
   readonly nodes: Interned<string>;
 }
+
+type Terms = Pick<EntryRegister, 'comment' | 'origin' | 'node' | 'expiresAt'>;
+
+const nothing: readonly EntryRegister[] = [];
 
 /** What decides whether a record stays, without an object for it. */
 export type RecordTest = (at: Stamp, expiresAt: number, deleted: boolean) => boolean;
@@ -25,8 +29,9 @@ export class PackedTable {
   #heads = new Uint32Array(64).fill(none);
   #size = 0;
   #deleted = 0;
-  /** The address being looked for. */
+  /** The address being looked for, and the hash of its prefix. */
   readonly #key = new Uint32Array(4);
+  #hash = 0;
 
   constructor(
     readonly name: string,
@@ -53,31 +58,38 @@ export class PackedTable {
     return index === none ? undefined : this.#register(index);
   }
 
-  /** Puts an entry whose stamp is later than all in the table; answers what was there. */
-  exchange(entry: EntryRegister): EntryRegister | undefined {
-    const index = this.#find(entry.prefix);
-    if (index === none) {
-      this.#insert(entry);
-      return undefined;
+  /** Puts entries whose stamps are later than all in the table; answers what was there. */
+  exchange(run: EntryRun): readonly EntryRegister[] {
+    const terms = this.#termsOf(run, run.not ? isException : 0, run.prefixes.length);
+    let before: EntryRegister[] | undefined;
+    let { at } = run;
+    for (const prefix of run.prefixes) {
+      let index = this.#find(prefix);
+      if (index === none) {
+        index = this.#insert(prefix.length);
+      } else {
+        before ??= [];
+        before.push(this.#register(index));
+        this.#releaseTexts(index);
+      }
+      this.#fill(index, prefix, at++, terms);
     }
-    const before = this.#register(index);
-    this.#releaseTexts(index);
-    this.#fill(index, entry);
-    return before;
+    return before ?? nothing;
   }
 
   /** Joins an entry; true when it is the last word now. */
   join(entry: EntryRegister): boolean {
     if (isFlushed(entry, this.flush)) return false;
-    const index = this.#find(entry.prefix);
+    let index = this.#find(entry.prefix);
     if (index === none) {
-      this.#insert(entry);
-      return true;
+      index = this.#insert(entry.prefix.length);
+    } else {
+      const at = this.#records.stamp(index);
+      if (entry.at < at || (entry.at === at && !isLater(entry, this.#register(index)))) return false;
+      this.#releaseTexts(index);
     }
-    const at = this.#records.stamp(index);
-    if (entry.at < at || (entry.at === at && !isLater(entry, this.#register(index)))) return false;
-    this.#releaseTexts(index);
-    this.#fill(index, entry);
+    const flags = (entry.op === 'delete' ? isDelete : 0) | (entry.not ? isException : 0);
+    this.#fill(index, entry.prefix, entry.at, this.#termsOf(entry, flags, 1));
     return true;
   }
 
@@ -156,11 +168,16 @@ export class PackedTable {
     };
   }
 
-  /** Leaves the prefix in `#key`. */
+  /** Leaves the prefix in `#key` and `#hash`. */
   #find(prefix: Prefix): number {
     writeWords(prefix, this.#key);
+    this.#hash = hashWords(this.#key, 0, prefix.length);
     const family = prefix.family === 6 ? isIpv6 : 0;
-    for (let index = this.#heads[this.#chain(prefix.length)]!; index !== none; index = this.#records.next(index)) {
+    for (
+      let index = this.#heads[this.#hash & (this.#heads.length - 1)]!;
+      index !== none;
+      index = this.#records.next(index)
+    ) {
       if (
         this.#records.hasKey(index, this.#key) &&
         this.#records.prefixLength(index) === prefix.length &&
@@ -172,45 +189,39 @@ export class PackedTable {
     return none;
   }
 
-  /** The chain of the address in `#key`. */
-  #chain(length: number): number {
-    return hashWords(this.#key, 0, length) & (this.#heads.length - 1);
-  }
-
-  /** Of the prefix in `#key`. */
-  #insert(entry: EntryRegister): void {
-    if (this.#size * 2 >= this.#heads.length) this.#grow(entry.prefix);
+  /** A record for what was looked for and not found; to be filled. */
+  #insert(length: number): number {
+    if (this.#size * 2 >= this.#heads.length) this.#grow();
     const index = this.#records.allocate();
     this.#records.writeKey(index, this.#key);
-    this.#records.setPrefixLength(index, entry.prefix.length);
-    this.#link(index);
+    this.#records.setPrefixLength(index, length);
+    this.#link(index, this.#hash);
     this.#size++;
-    this.#fill(index, entry);
+    return index;
   }
 
-  /** Puts the record of the address in `#key` at the head of its chain. */
-  #link(index: number): void {
-    const chain = this.#chain(this.#records.prefixLength(index));
+  /** Puts a record at the head of its chain. */
+  #link(index: number, hash: number): void {
+    const chain = hash & (this.#heads.length - 1);
     this.#records.setNext(index, this.#heads[chain]!);
     this.#heads[chain] = index;
   }
 
-  #fill(index: number, entry: EntryRegister): void {
+  /** What so many records share: their texts count as used by each of them. */
+  #termsOf({ comment, origin, node, expiresAt }: Terms, flags: number, times: number): PackedTerms {
     const { comments, origins, nodes } = this.texts;
-    this.#records.setStamp(index, entry.at);
-    this.#records.setExpiry(index, entry.expiresAt ?? 0);
-    const { comment, origin, node } = entry;
-    this.#records.setComment(index, comment === undefined ? 0 : comments.use(comment, comment));
-    this.#records.setOrigin(index, origins.use(originKey(origin), origin));
-    this.#records.setNode(index, nodes.use(node, node));
-    this.#records.setFlags(
-      index,
-      inUse |
-        (entry.op === 'delete' ? isDelete : 0) |
-        (entry.not ? isException : 0) |
-        (entry.prefix.family === 6 ? isIpv6 : 0),
-    );
-    if (entry.op === 'delete') this.#deleted++;
+    return {
+      comment: comment === undefined ? 0 : comments.use(comment, comment, times),
+      origin: origins.use(originKey(origin), origin, times),
+      node: nodes.use(node, node, times),
+      expiry: expiresAt ?? 0,
+      flags: inUse | flags,
+    };
+  }
+
+  #fill(index: number, { family }: Prefix, at: Stamp, terms: PackedTerms): void {
+    this.#records.fill(index, at, terms, family === 6 ? isIpv6 : 0);
+    if (terms.flags & isDelete) this.#deleted++;
   }
 
   #releaseTexts(index: number): void {
@@ -221,8 +232,7 @@ export class PackedTable {
   }
 
   #remove(index: number): void {
-    this.#records.readKey(index, this.#key);
-    const chain = this.#chain(this.#records.prefixLength(index));
+    const chain = this.#records.hash(index) & (this.#heads.length - 1);
     const next = this.#records.next(index);
     if (this.#heads[chain] === index) {
       this.#heads[chain] = next;
@@ -236,15 +246,11 @@ export class PackedTable {
     this.#size--;
   }
 
-  /** @param wanted is in `#key` afterwards */
-  #grow(wanted: Prefix): void {
+  #grow(): void {
     this.#heads = new Uint32Array(this.#heads.length * 2).fill(none);
     for (let index = 0; index < this.extent; index++) {
-      if ((this.#records.flags(index) & inUse) === 0) continue;
-      this.#records.readKey(index, this.#key);
-      this.#link(index);
+      if (this.#records.flags(index) & inUse) this.#link(index, this.#records.hash(index));
     }
-    writeWords(wanted, this.#key);
   }
 }
 

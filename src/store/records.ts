@@ -1,5 +1,5 @@
 /**
- * Fixed records of 48 bytes in pages of 256: entries without an object each, and without the copies of a growing array.
+ * Fixed records of 48 bytes in pages of 1,024: entries without an object each, and without the copies of a growing array.
  *
  * | Offset | Field                                                              |
  * |--------|--------------------------------------------------------------------|
@@ -12,12 +12,15 @@
  * | 44     | flags u8, prefix length u8, node (interned) u16                    |
  */
 
-const pageBits = 8;
+import { hashWords } from './word-hash.js';
+
+const pageBits = 10;
 const recordsPerPage = 1 << pageBits;
 const slotMask = recordsPerPage - 1;
 const recordBytes = 48;
 const words = recordBytes / 4;
 const floats = recordBytes / 8;
+const halves = recordBytes / 2;
 
 /** No record: the end of a chain. */
 export const none = 0xffff_ffff;
@@ -27,6 +30,16 @@ export const inUse = 1;
 export const isDelete = 2;
 export const isException = 4;
 export const isIpv6 = 8;
+
+/** What records may share. */
+export interface PackedTerms {
+  readonly comment: number;
+  readonly origin: number;
+  readonly node: number;
+  /** Milliseconds since the epoch; 0: never. */
+  readonly expiry: number;
+  readonly flags: number;
+}
 
 class Page {
   readonly #memory = new ArrayBuffer(recordsPerPage * recordBytes);
@@ -70,7 +83,14 @@ export class Records {
   }
 
   writeKey(index: number, key: Uint32Array): void {
-    this.#page(index).words.set(key, (index & slotMask) * words);
+    const page = this.#page(index);
+    const at = (index & slotMask) * words;
+    for (let i = 0; i < 4; i++) page.words[at + i] = key[i]!;
+  }
+
+  /** As `hashWords` of its key and length. */
+  hash(index: number): number {
+    return hashWords(this.#page(index).words, (index & slotMask) * words, this.prefixLength(index));
   }
 
   hasKey(index: number, key: Uint32Array): boolean {
@@ -80,12 +100,20 @@ export class Records {
     return true;
   }
 
-  stamp(index: number): number {
-    return this.#page(index).floats[(index & slotMask) * floats + 2]!;
+  /** Everything but the key and the chain; the page is looked for once. */
+  fill(index: number, stamp: number, { comment, origin, node, expiry, flags }: PackedTerms, moreFlags: number): void {
+    const page = this.#page(index);
+    const slot = index & slotMask;
+    page.floats[slot * floats + 2] = stamp;
+    page.floats[slot * floats + 3] = expiry;
+    page.words[slot * words + 9] = comment;
+    page.words[slot * words + 10] = origin;
+    page.bytes[slot * recordBytes + 44] = flags | moreFlags;
+    page.halves[slot * halves + 23] = node;
   }
 
-  setStamp(index: number, stamp: number): void {
-    this.#page(index).floats[(index & slotMask) * floats + 2] = stamp;
+  stamp(index: number): number {
+    return this.#page(index).floats[(index & slotMask) * floats + 2]!;
   }
 
   expiry(index: number): number {
@@ -108,16 +136,8 @@ export class Records {
     return this.#page(index).words[(index & slotMask) * words + 9]!;
   }
 
-  setComment(index: number, comment: number): void {
-    this.#page(index).words[(index & slotMask) * words + 9] = comment;
-  }
-
   origin(index: number): number {
     return this.#page(index).words[(index & slotMask) * words + 10]!;
-  }
-
-  setOrigin(index: number, origin: number): void {
-    this.#page(index).words[(index & slotMask) * words + 10] = origin;
   }
 
   flags(index: number): number {
@@ -137,11 +157,7 @@ export class Records {
   }
 
   node(index: number): number {
-    return this.#page(index).halves[(index & slotMask) * (recordBytes / 2) + 23]!;
-  }
-
-  setNode(index: number, node: number): void {
-    this.#page(index).halves[(index & slotMask) * (recordBytes / 2) + 23] = node;
+    return this.#page(index).halves[(index & slotMask) * halves + 23]!;
   }
 
   #page(index: number): Page {

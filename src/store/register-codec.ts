@@ -18,6 +18,7 @@ import { addressBytes, addressFromBytes, type Prefix } from '../net/address.js';
 import type { ByteReader, ByteWriter } from './byte-writer.js';
 import type {
   EntryRegister,
+  EntryRun,
   FlushRegister,
   Json,
   MarkRegister,
@@ -58,37 +59,60 @@ export const originKinds: readonly Origin['kind'][] = [
   'policy',
 ];
 
-/** @param before the entry before it in the frame, whose texts aren't written again */
-export function writeRegister(out: ByteWriter, register: Register, before?: EntryRegister): void {
-  if (register.kind === 'entry') writeEntry(out, register, before);
+/** What an entry may share with the one before it in the frame. */
+export type EntryTexts = Pick<EntryRegister, 'node' | 'table' | 'origin' | 'comment'>;
+
+/** @param before of the entry before it in the frame, whose texts aren't written again */
+export function writeRegister(out: ByteWriter, register: Register | EntryRun, before?: EntryTexts): void {
+  if (register.kind === 'run') writeRun(out, register, before);
+  else if (register.kind === 'entry') writeEntry(out, register, before);
   else if (register.kind === 'flush') writeFlush(out, register);
   else if (register.kind === 'value') writeValue(out, register);
   else writeMark(out, register);
 }
 
-function writeEntry(out: ByteWriter, entry: EntryRegister, before: EntryRegister | undefined): void {
-  const flags = flagsOf(entry, before);
-  out.u8(entryKind);
-  out.u8(flags);
-  out.u8(entry.prefix.length);
-  if (entry.prefix.family === 4) out.u32(Number(entry.prefix.value));
-  else out.raw(addressBytes(entry.prefix));
-  out.u64(entry.at);
-  if (entry.expiresAt !== undefined) out.u48(entry.expiresAt);
-  if ((flags & sameSource) === 0) {
-    out.shortText(entry.node);
-    out.shortText(entry.table);
-    writeOrigin(out, entry.origin);
-  }
-  if (entry.comment !== undefined && (flags & sameComment) === 0) out.shortText(entry.comment);
+function writeEntry(out: ByteWriter, entry: EntryRegister, before: EntryTexts | undefined): void {
+  const flags = flagsOf(entry, before) | (entry.op === 'delete' ? isDelete : 0);
+  writeHead(out, flags, entry.prefix, entry.at, entry.expiresAt);
+  writeTexts(out, flags, entry);
 }
 
-function flagsOf(entry: EntryRegister, before: EntryRegister | undefined): number {
+/** Only the first has texts. */
+function writeRun(out: ByteWriter, run: EntryRun, before: EntryTexts | undefined): void {
+  const flags = flagsOf(run, before);
+  const others = flagsOf(run, run);
+  let { at } = run;
+  for (const prefix of run.prefixes) {
+    const isFirst = at === run.at;
+    writeHead(out, isFirst ? flags : others, prefix, at++, run.expiresAt);
+    if (isFirst) writeTexts(out, flags, run);
+  }
+}
+
+function writeHead(out: ByteWriter, flags: number, prefix: Prefix, at: number, expiresAt: number | undefined): void {
+  out.u8(entryKind);
+  out.u8(prefix.family === 6 ? flags | isIpv6 : flags);
+  out.u8(prefix.length);
+  if (prefix.family === 4) out.u32(Number(prefix.value));
+  else out.raw(addressBytes(prefix));
+  out.u64(at);
+  if (expiresAt !== undefined) out.u48(expiresAt);
+}
+
+function writeTexts(out: ByteWriter, flags: number, { node, table, origin, comment }: EntryTexts): void {
+  if ((flags & sameSource) === 0) {
+    out.shortText(node);
+    out.shortText(table);
+    writeOrigin(out, origin);
+  }
+  if (comment !== undefined && (flags & sameComment) === 0) out.shortText(comment);
+}
+
+/** Those that don't depend on the prefix. */
+function flagsOf(entry: EntryRegister | EntryRun, before: EntryTexts | undefined): number {
   const { comment } = entry;
   return (
-    (entry.op === 'delete' ? isDelete : 0) |
     (entry.not ? isException : 0) |
-    (entry.prefix.family === 6 ? isIpv6 : 0) |
     (entry.expiresAt === undefined ? 0 : hasExpiry) |
     (comment === undefined ? 0 : hasComment) |
     (before !== undefined && hasSameSource(entry, before) ? sameSource : 0) |
@@ -96,7 +120,7 @@ function flagsOf(entry: EntryRegister, before: EntryRegister | undefined): numbe
   );
 }
 
-function hasSameSource(a: EntryRegister, b: EntryRegister): boolean {
+function hasSameSource(a: EntryTexts, b: EntryTexts): boolean {
   return a.table === b.table && a.node === b.node && a.origin.kind === b.origin.kind && a.origin.id === b.origin.id;
 }
 

@@ -35,6 +35,21 @@ export interface EntryRegister extends Stamped {
   readonly origin: Origin;
 }
 
+/**
+ * Entries that were added by one word, as they are joined and written: all say the same, and the stamp of each follows that
+ * of the one before it. To make an object of each takes as long as to join and to write it.
+ */
+export interface EntryRun extends Omit<EntryRegister, 'kind' | 'prefix' | 'op'> {
+  readonly kind: 'run';
+  readonly prefixes: readonly Prefix[];
+}
+
+/** The registers of a run, one by one. */
+export function* registersOf(run: EntryRun): Generator<EntryRegister> {
+  const { prefixes, at: first, ...terms } = run;
+  for (const [i, prefix] of prefixes.entries()) yield { ...terms, kind: 'entry', op: 'add', prefix, at: first + i };
+}
+
 /** Every entry of the table with a stamp up to this one is gone. */
 export interface FlushRegister extends Stamped {
   readonly kind: 'flush';

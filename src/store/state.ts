@@ -4,7 +4,7 @@ import { Interned } from './interned.js';
 import { isLater } from './join.js';
 import { MarkSet } from './mark-set.js';
 import { PackedTable, type Texts } from './packed-table.js';
-import type { EntryRegister, MarkRegister, Register, Space, Stamp, ValueRegister } from './register.js';
+import type { EntryRegister, EntryRun, MarkRegister, Register, Space, Stamp, ValueRegister } from './register.js';
 
 /** Deletes and expired entries are kept so much longer: clocks differ, and one that was put forward comes back. */
 export const clockSlackMs = 3_600_000;
@@ -41,10 +41,10 @@ export class State {
     return true;
   }
 
-  /** Joins a register that nobody's can be later than; answers what was known before about the same thing. */
-  exchange(register: EntryRegister): EntryRegister | undefined {
-    this.#latest = register.at;
-    return this.openTable(register.table).exchange(register);
+  /** Joins entries that nobody's can be later than; answers what was known before about the same prefixes. */
+  exchange(run: EntryRun): readonly EntryRegister[] {
+    this.#latest = run.at + run.prefixes.length - 1;
+    return this.openTable(run.table).exchange(run);
   }
 
   get tableCount(): number {

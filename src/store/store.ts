@@ -21,13 +21,14 @@ import type { Prefix } from '../net/address.js';
 import type { TableDigest } from './digest.js';
 import type { EntryRegister, Json, Origin, Register, Space } from './register.js';
 
-/** A wish: the store stamps it and makes a register of it. */
+/** A wish: the store stamps it and makes registers of it. */
 export type Draft =
   | {
       readonly kind: 'entry';
       readonly op: 'add';
       readonly table: string;
-      readonly prefix: Prefix;
+      /** All get the same terms. */
+      readonly prefixes: readonly Prefix[];
       readonly not?: boolean;
       /** Milliseconds since the epoch; absent: permanent. */
       readonly expiresAt?: number;
@@ -38,7 +39,7 @@ export type Draft =
       readonly kind: 'entry';
       readonly op: 'delete';
       readonly table: string;
-      readonly prefix: Prefix;
+      readonly prefixes: readonly Prefix[];
       readonly origin: Origin;
     }
   | { readonly kind: 'flush'; readonly table: string; readonly origin: Origin }

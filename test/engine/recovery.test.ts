@@ -85,7 +85,7 @@ async function shown(machine: Machine, table = 'ban'): Promise<string[]> {
 }
 
 const add = (prefix: string, more: Partial<Draft> = {}): Draft =>
-  ({ kind: 'entry', op: 'add', table: 'ban', prefix: parsePrefix(prefix), origin: source, ...more }) as Draft;
+  ({ kind: 'entry', op: 'add', table: 'ban', prefixes: [parsePrefix(prefix)], origin: source, ...more }) as Draft;
 
 async function kernelHas({ kernel, engine }: Machine, table = 'ban'): Promise<string[]> {
   return elementsOf(kernel, engine, table);
@@ -111,7 +111,7 @@ test('a change that was on the disk and not yet in the kernel is in both after t
   await machine.store.write([
     add('192.0.2.3', { expiresAt }),
     add('192.0.2.1', { expiresAt }),
-    { kind: 'entry', op: 'delete', table: 'ban', prefix: parsePrefix('192.0.2.2'), origin: source },
+    { kind: 'entry', op: 'delete', table: 'ban', prefixes: [parsePrefix('192.0.2.2')], origin: source },
   ]);
   machine.kill();
   await machine.start();

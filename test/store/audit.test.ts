@@ -25,8 +25,7 @@ const linesOf = (path: string) =>
 test('every change is a line that says who, what and what became of it', () => {
   const lines = changeLines(
     [
-      add('192.0.2.1', start + 60_000, { comment: 'ssh' }),
-      add('192.0.2.2', start + 60_000, { comment: 'ssh' }),
+      add(['192.0.2.1', '192.0.2.2'], start + 60_000, { comment: 'ssh' }),
       add('2001:db8::/32'),
       remove('192.0.2.9'),
       flush('spammer'),
@@ -52,9 +51,9 @@ test('a refused change says why', () => {
 });
 
 test('a large change has a line for each hundred prefixes', () => {
-  const drafts = Array.from({ length: 250 }, (_, n) => add(`198.51.100.${n}`));
+  const draft = add(Array.from({ length: 250 }, (_, n) => `198.51.100.${n}`));
   assert.deepEqual(
-    changeLines(drafts, start).map((line) => JSON.parse(line).prefixes.length),
+    changeLines([draft], start).map((line) => JSON.parse(line).prefixes.length),
     [100, 100, 50],
   );
 });
@@ -71,7 +70,7 @@ test('nothing that a client sends can end a line, forge one, or move a terminal'
     fc.property(hostile, hostile, hostile, (table, comment, id) => {
       const prefix = parsePrefix('192.0.2.1');
       const [line, ...more] = changeLines(
-        [{ kind: 'entry', op: 'add', table, prefix, comment, origin: { kind: 'rest', id } }],
+        [{ kind: 'entry', op: 'add', table, prefixes: [prefix], comment, origin: { kind: 'rest', id } }],
         start,
       );
       assert.deepEqual(more, []);

@@ -48,12 +48,16 @@ export function open(disk: Disk, clock: StoreClock, options: Partial<StoreOption
   return openStore({ disk, node: 'fw1', clock, ...options });
 }
 
-export function add(prefix: string, expiresAt?: number, more: { table?: string; comment?: string } = {}): Draft {
+export function add(
+  prefix: string | readonly string[],
+  expiresAt?: number,
+  more: { table?: string; comment?: string } = {},
+): Draft {
   return {
     kind: 'entry',
     op: 'add',
     table: more.table ?? 'bruteforce',
-    prefix: parsePrefix(prefix),
+    prefixes: [prefix].flat().map(parsePrefix),
     origin: root,
     ...(expiresAt !== undefined && { expiresAt }),
     ...(more.comment !== undefined && { comment: more.comment }),
@@ -61,7 +65,7 @@ export function add(prefix: string, expiresAt?: number, more: { table?: string; 
 }
 
 export function remove(prefix: string, table = 'bruteforce'): Draft {
-  return { kind: 'entry', op: 'delete', table, prefix: parsePrefix(prefix), origin: root };
+  return { kind: 'entry', op: 'delete', table, prefixes: [parsePrefix(prefix)], origin: root };
 }
 
 export function flush(table = 'bruteforce'): Draft {

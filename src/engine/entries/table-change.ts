@@ -68,19 +68,27 @@ export class TableChange {
   /** For the store, which keeps live entries only. */
   drafts(toWall: ToWall): Draft[] {
     const drafts: Draft[] = [];
-    const table = this.table.name;
+    // Of the last draft: mostly a request says the same of all its entries.
+    let terms: Terms | undefined;
+    let prefixes: Prefix[] | undefined;
     for (const { prefix, before, after } of this.#puts) {
       const live = livePart(after);
       if (sameTerms(live, livePart(before))) continue;
-      // All properties by name: this is done for every change, and spreading takes ten times as long.
-      if (live === undefined) {
-        drafts.push({ kind: 'entry', op: 'delete', table, prefix, origin: this.source });
-      } else {
-        const { not, comment, source: origin, expires } = live;
-        drafts.push({ kind: 'entry', op: 'add', table, prefix, not, expiresAt: toWall(expires), comment, origin });
+      if (prefixes === undefined || !saysTheSame(live, terms)) {
+        prefixes = [];
+        terms = live;
+        drafts.push(this.#draft(prefixes, live, toWall));
       }
+      prefixes.push(prefix);
     }
     return drafts;
+  }
+
+  #draft(prefixes: readonly Prefix[], live: Terms | undefined, toWall: ToWall): Draft {
+    const table = this.table.name;
+    if (live === undefined) return { kind: 'entry', op: 'delete', table, prefixes, origin: this.source };
+    const { not, comment, source: origin, expires } = live;
+    return { kind: 'entry', op: 'add', table, prefixes, not, expiresAt: toWall(expires), comment, origin };
   }
 
   /** Takes the puts back, except where a later change came on top. `elements` then tells what is left to do. */
@@ -103,4 +111,18 @@ export class TableChange {
   takeBack({ prefix, before, after }: Put): void {
     if (sameTerms(this.table.get(prefix), after)) this.put(prefix, before);
   }
+}
+
+/** Would their drafts say the same? */
+function saysTheSame(a: Terms | undefined, b: Terms | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  const { kind, id } = a.source;
+  return (
+    a.not === b.not &&
+    a.expires === b.expires &&
+    a.comment === b.comment &&
+    kind === b.source.kind &&
+    id === b.source.id
+  );
 }

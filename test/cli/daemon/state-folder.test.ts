@@ -31,7 +31,7 @@ test('a folder that is none is told, and the store works without it', async (con
   assert.match(told[0]!, /^the state folder .*state can't be used \(.*; nothing is kept there$/);
   const store = await openStoreIn(path, notify);
   const origin = { kind: 'cli', id: 'root' } as const;
-  await store.write([{ kind: 'entry', op: 'add', table: 't', prefix: parsePrefix('192.0.2.1'), origin }]);
+  await store.write([{ kind: 'entry', op: 'add', table: 't', prefixes: [parsePrefix('192.0.2.1')], origin }]);
   assert.equal([...store.entries('t')].length, 1);
   assert.equal(store.status().mode, 'memory');
   await store.close();
