@@ -75,7 +75,9 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
       ipsets.validate(ofIpsets.changes);
     },
     now: () => performance.now(),
-    later: (delayMs, run) => void (delayMs <= 0 ? setImmediate(run) : setTimeout(run, delayMs)),
+    // At once is when all that was asked for in this turn is there: a turn of the event loop would cost a lone change more
+    // than the kernel needs for it.
+    later: (delayMs, run) => void (delayMs <= 0 ? queueMicrotask(run) : setTimeout(run, delayMs)),
   });
   return {
     features,

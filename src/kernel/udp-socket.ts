@@ -20,7 +20,7 @@ import {
 import { domainOf, droppedDatagrams, forceReceiveBuffer, setOption, socketName } from './socket-options.js';
 
 /** Datagrams of one call. */
-const BATCH = 64;
+export const UDP_BATCH = 64;
 /** Longer datagrams are cut. */
 const SLOT_BYTES = 2_048;
 /** Where an IPv4 address stands in one that is mapped to IPv6 (RFC 4291 section 2.5.5.2). */
@@ -45,7 +45,7 @@ export class UdpSocket {
   constructor(address: Address, port: number, receiveBufferBytes: number) {
     assertLayouts();
     this.#layout = address.family === 4 ? SOCKADDR_IN : SOCKADDR_IN6;
-    this.#batch = new DatagramBatch({ slots: BATCH, slotBytes: SLOT_BYTES, nameBytes: this.#layout.BYTES });
+    this.#batch = new DatagramBatch({ slots: UDP_BATCH, slotBytes: SLOT_BYTES, nameBytes: this.#layout.BYTES });
     this.fd = libc.socket(domainOf(address.family), SOCK.DGRAM | SOCK.CLOEXEC | SOCK.NONBLOCK, 0);
     if (this.fd < 0) throw new CallError('socket', lastErrno());
     try {

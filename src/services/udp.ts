@@ -3,7 +3,7 @@
 import koffi from 'koffi';
 import { PosternError } from '../errors.js';
 import { CallError } from '../kernel/layouts.js';
-import { UdpSocket } from '../kernel/udp-socket.js';
+import { UDP_BATCH, UdpSocket } from '../kernel/udp-socket.js';
 import { type Address, formatAddress } from '../net/address.js';
 
 /** What the kernel may hold for us while we are busy: some 30,000 small datagrams. */
@@ -68,7 +68,8 @@ function readTurns(socket: UdpSocket, reader: UdpReader): () => void {
   // Nothing may be thrown from here: it would pass through the native callback.
   return () => {
     try {
-      for (let call = 0; call < callsATurn && socket.receive(take) > 0; call++);
+      // Less than a batch was all that waited.
+      for (let call = 0; call < callsATurn && socket.receive(take) === UDP_BATCH; call++);
       // Afterwards: something is lost only while something else is waiting.
       const dropped = socket.dropped();
       // The kernel counts in 32 bits.

@@ -1,13 +1,15 @@
 /** A process that bans one address after the other by signed datagrams, and looks for each in the kernel. */
 
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Manifest } from '../../src/compiler/plan.js';
+import { AF, CallError, lastErrno, libc, SOCK } from '../../src/kernel/layouts.js';
 import { openNf } from '../../src/kernel/nf.js';
 import { netfilterExchange } from '../../src/kernel/socket-exchange.js';
+import { socketName } from '../../src/kernel/socket-options.js';
+import { parseAddress } from '../../src/net/address.js';
 import { encodePftabled, pftabledKey } from '../../src/wire/pftabled.js';
 
 /** What the daemon's key file holds. */
@@ -86,7 +88,8 @@ async function run({ port, namespace, tables, pauseMs, warmup }: BanSending): Pr
     objects: [],
   } as unknown as Manifest);
   const key = pftabledKey(banKey);
-  const socket = createSocket('udp4');
+  const fd = libc.socket(AF.INET, SOCK.DGRAM | SOCK.CLOEXEC, 0);
+  const name = socketName(parseAddress('127.0.0.1'), port);
   const times: number[] = [];
   let stopped = false;
   process.on('message', () => {
@@ -102,7 +105,8 @@ async function run({ port, namespace, tables, pauseMs, warmup }: BanSending): Pr
     );
     const bytes = Uint8Array.of(address >>> 24, (address >> 16) & 255, (address >> 8) & 255, address & 255);
     const start = performance.now();
-    socket.send(request, port, '127.0.0.1');
+    // It has left when the call returns; Node's own sockets send later, behind the first look into the kernel.
+    if (libc.sendto(fd, request, request.length, 0, name, name.length) < 0) throw new CallError('sendto', lastErrno());
     // Without sleeping longer than a fraction of a millisecond, and without taking a core from those who are measured.
     while ((await nf.get(set, { key: bytes })) === undefined) {
       if (performance.now() - start > longestMs)
@@ -113,7 +117,7 @@ async function run({ port, namespace, tables, pauseMs, warmup }: BanSending): Pr
     if (index === 0 || times.length % 50 === 0) process.send?.(times.length);
     await setTimeout(pauseMs);
   }
-  socket.close();
+  libc.close(fd);
   process.send?.(times);
   process.disconnect();
 }
