@@ -66,8 +66,8 @@ function syntax(): IptablesSyntax {
     module: 'CHAOS',
     options: { tarpit: 0, delude: 0 },
     read(options) {
-      const [variant] = options.keys();
-      return { action: variant === undefined ? 'chaos' : { chaos: { [variant]: true } } };
+      const variants = Object.fromEntries(Array.from(options.keys(), (variant) => [variant, true]));
+      return { action: options.size === 0 ? 'chaos' : { chaos: variants } };
     },
   };
 }

@@ -48,6 +48,7 @@ export const condition: Extension = {
       kind: 'match',
       module: 'condition',
       options: { condition: 1 },
+      negatable: ['condition'],
       read(options) {
         const option = options.get('condition');
         const name = option?.value ?? '';

@@ -79,6 +79,7 @@ export const dhcpmac: Extension = {
       kind: 'match',
       module: 'dhcpmac',
       options: { mac: 1 },
+      negatable: ['mac'],
       read: (options) => ({ match: { dhcpmac: negatable(options.get('mac')) } }),
     },
     { kind: 'target', module: 'DHCPMAC', options: { 'set-mac': 1 }, read: readTarget },

@@ -9,6 +9,7 @@ import { limit, match, meta, numgen, setRef, update } from '../nft/build.js';
 import { Type } from '../policy/schema-type.js';
 import { type Extension, matchWord } from './extension.js';
 import type { Line, MatchFragment } from './fragment.js';
+import { numeral } from './iptables.js';
 import { acceptance, areFuzzyLimits, type FuzzyLimits, passesUpTo } from './models/fuzzy.js';
 import type { SetRequest, Site } from './site.js';
 
@@ -50,7 +51,7 @@ export const fuzzy: Extension = {
       read: (options) => ({
         match: {
           fuzzy: Object.fromEntries(
-            [...options].map(([option, { value }]) => [option.replace('-', '_'), Number(value)]),
+            [...options].map(([option, { value = '' }]) => [option.replace('-', '_'), numeral(value)]),
           ),
         },
       }),

@@ -61,6 +61,7 @@ export const geoip: Extension = {
       kind: 'match',
       module: 'geoip',
       options: { 'src-cc': 1, 'source-country': 1, 'dst-cc': 1, 'destination-country': 1 },
+      negatable: ['src-cc', 'source-country', 'dst-cc', 'destination-country'],
       read: readCountries,
     },
   ],

@@ -26,7 +26,15 @@ export const gradm: Extension = {
       { compile: ({ state: wanted, constant }, site) => isState(wanted as 'enabled' | 'disabled', constant, site) },
     ),
   ],
-  iptables: [{ kind: 'match', module: 'gradm', options: { enabled: 0, disabled: 0 }, read: readState }],
+  iptables: [
+    {
+      kind: 'match',
+      module: 'gradm',
+      options: { enabled: 0, disabled: 0 },
+      negatable: ['enabled', 'disabled'],
+      read: readState,
+    },
+  ],
   parity: {
     original: 'xt_gradm',
     runs: 'kernel',

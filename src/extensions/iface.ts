@@ -78,6 +78,7 @@ export const iface: Extension = {
           [...flagNames, ...Object.keys(others)].map((name) => [name.replace('_', '-'), 0 as const]),
         ),
       },
+      negatable: ['iface', ...[...flagNames, ...Object.keys(others)].map((name) => name.replace('_', '-'))],
       read: readFlags,
     },
   ],
@@ -97,11 +98,11 @@ export const iface: Extension = {
 
 function readFlags(options: ReadonlyMap<string, IptablesOption>): IptablesReading {
   const where = options.get('iface');
-  const side = options.has('dev-in') ? { dev_in: true } : options.has('dev-out') ? { dev_out: true } : {};
+  const sides = { ...(options.has('dev-in') && { dev_in: true }), ...(options.has('dev-out') && { dev_out: true }) };
   const flags = [...options]
     .filter(([name]) => name !== 'iface' && name !== 'dev-in' && name !== 'dev-out')
     .map(([name, { negated }]) => `${negated ? 'not ' : ''}${name.replace('-', '_')}`);
-  return { match: { iface: { ...(where === undefined ? side : { iface: where.value }), flags } } };
+  return { match: { iface: { ...(where !== undefined && { iface: where.value }), ...sides, flags } } };
 }
 
 /** Names of devices that a set has room for; the names of a host's devices are few. */

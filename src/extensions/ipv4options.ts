@@ -61,7 +61,8 @@ const optionNumber: Format<number> = {
     const number = numbers[value] ?? (/^[0-9]{1,3}$/.test(value) ? Number(value) : undefined);
     if (number === undefined)
       throw new Misread(`"${value}" is no option of IPv4`, `known are ${Object.keys(numbers).join(', ')}`);
-    if (number < 1) throw new Misread('option 0 is the end of the list, which is no option');
+    if (number < 1)
+      throw new Misread('option 0 is the end of the list, which is no option', `write 1 to ${mostNumber}`);
     if (number > mostNumber)
       throw new Misread(`${number} is more than ${mostNumber}`, `its low five bits are the number: ${number & 31}`);
     return number;

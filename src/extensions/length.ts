@@ -4,6 +4,7 @@
  * a set of all combinations.
  */
 
+import { PosternError } from '../errors.js';
 import type { Family } from '../net/address.js';
 import { concat, ip, ip6, match, oneOf, range, raw, tcp } from '../nft/build.js';
 import type { Expression, Statement } from '../nft/model.js';
@@ -79,6 +80,7 @@ export const length: Extension = {
       kind: 'match',
       module: 'length2',
       options: { layer3: 0, layer4: 0, layer5: 0, layer7: 0, length: 1 },
+      negatable: ['length'],
       read: readLength,
     },
   ],
@@ -98,7 +100,9 @@ export const length: Extension = {
 
 function readLength(options: ReadonlyMap<string, IptablesOption>): IptablesReading {
   const { value = '', negated = false } = options.get('length') ?? {};
-  const layer = layers.find((one) => options.has(one)) ?? 'layer3';
+  const [layer = 'layer3', other] = layers.filter((one) => options.has(one));
+  if (other !== undefined)
+    throw new PosternError('invalid', `--${layer} and --${other}: a length is that of one layer`);
   return { match: { length: `${negated ? 'not ' : ''}${layer} ${value.replace(':', '-')}` } };
 }
 

@@ -26,7 +26,7 @@ import { Misread } from '../policy/scope.js';
 import { type Format, Value } from '../policy/types.js';
 import { actionWord, type Extension, sectionWord } from './extension.js';
 import { type ActionFragment, does, type Line } from './fragment.js';
-import type { IptablesOption, IptablesReading } from './iptables.js';
+import { type IptablesOption, type IptablesReading, numeral } from './iptables.js';
 import type { LogmarkDirection, LogmarkState } from './models/logmark.js';
 import type { SetRequest, Site } from './site.js';
 
@@ -116,7 +116,7 @@ export const logmark: Extension = {
 
 function readOptions(options: ReadonlyMap<string, IptablesOption>): IptablesReading {
   const [level, text] = [options.get('log-level')?.value, options.get('log-prefix')?.value];
-  const spec = { ...(text !== undefined && { prefix: text }), ...(level !== undefined && { level: Number(level) }) };
+  const spec = { ...(text !== undefined && { prefix: text }), ...(level !== undefined && { level: numeral(level) }) };
   return { action: Object.keys(spec).length === 0 ? 'logmark' : { logmark: spec } };
 }
 

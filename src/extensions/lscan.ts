@@ -63,6 +63,7 @@ export const lscan: Extension = {
       kind: 'match',
       module: 'lscan',
       options: Object.fromEntries(kinds.map((kind) => [kind, 0] as const)),
+      negatable: kinds,
       read: (options) => ({ match: { lscan: kinds.filter((kind) => options.has(kind)) } }),
     },
   ],

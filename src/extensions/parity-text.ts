@@ -93,8 +93,10 @@ export function pageHead({
     ...actions.map(({ word }) => `- \`do: ${word.phrase ?? word.name}\`: ${word.description}`),
     ...sections.map(({ word }) => `- \`${word.name}:\` at the top: ${word.description}`),
   ];
-  const syntax = iptables.map(({ kind, module, options }) => {
-    const list = Object.entries(options).map(([option, values]) => `[--${option}${values === 1 ? ' VALUE' : ''}]`);
+  const syntax = iptables.map(({ kind, module, options, negatable = [] }) => {
+    const list = Object.entries(options).map(
+      ([option, values]) => `[${negatable.includes(option) ? '[!] ' : ''}--${option}${values === 1 ? ' VALUE' : ''}]`,
+    );
     return `- \`-${kind === 'match' ? 'm' : 'j'} ${[module, ...list].join(' ')}\``;
   });
   return [

@@ -14,7 +14,7 @@ import { addressOf } from './address-field.js';
 import type { Decision } from './decision.js';
 import { type Extension, matchWord } from './extension.js';
 import type { Line, MatchFragment } from './fragment.js';
-import type { IptablesOption } from './iptables.js';
+import { type IptablesOption, numeral } from './iptables.js';
 import { kernelLines } from './psd-kernel.js';
 import { type PsdDuty, psdCopyBytes, psdDuty, psdFound, psdName, psdPrefix } from './psd-names.js';
 import { nameOf, type PsdSpec, pair, pairSet, source, sourceSet } from './psd-sets.js';
@@ -78,6 +78,7 @@ export const psd: Extension = {
         'psd-lo-ports-weight': 1,
         'psd-hi-ports-weight': 1,
       },
+      negatable: ['psd-weight-threshold', 'psd-delay-threshold', 'psd-lo-ports-weight', 'psd-hi-ports-weight'],
       read: (options) => ({ match: { psd: written(options) } }),
     },
   ],
@@ -101,11 +102,14 @@ function written(options: ReadonlyMap<string, IptablesOption>): Record<string, u
   const spec: Record<string, unknown> = {};
   for (const [option, { value = '' }] of options) {
     const key = option.replace(/^psd-/, '').replaceAll('-', '_');
-    // Hundredths of a second; none at all means the same tick.
-    spec[key] = key === 'delay_threshold' ? `${Math.max(1, Number(value)) * 10}ms` : Number(value);
+    spec[key] = key === 'delay_threshold' ? hundredths(numeral(value)) : numeral(value);
   }
   return spec;
 }
+
+/** As a duration; none at all means the same tick. */
+const hundredths = (given: number | string): string =>
+  typeof given === 'string' ? given : `${Math.max(1, given) * 10}ms`;
 
 const families: readonly Family[] = [4, 6];
 const protocols = ['tcp', 'udp', 'udplite'];

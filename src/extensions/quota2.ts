@@ -5,6 +5,7 @@
  */
 
 import type { Static } from 'typebox';
+import { PosternError } from '../errors.js';
 import { addTo, counter, limit, match, meta, quota, setRef } from '../nft/build.js';
 import type { Element } from '../nft/model.js';
 import type { Policy } from '../policy/ast.js';
@@ -95,6 +96,7 @@ export const quota2: Extension = {
       kind: 'match',
       module: 'quota2',
       options: { name: 1, quota: 1, grow: 0, 'no-change': 0, packets: 0 },
+      negatable: ['quota'],
       read: (options) => translated(options),
     },
   ],
@@ -257,17 +259,20 @@ function chargesPackets(name: string, duty: QuotaDuty, ground: Ground): MatchFra
 
 function translated(options: ReadonlyMap<string, IptablesOption>) {
   const amount = options.get('quota');
-  const name = (options.get('name')?.value ?? 'quota').slice(0, 14).replace(/[^A-Za-z0-9_.-]/g, '_');
+  const name = (options.get('name')?.value || 'quota').slice(0, 14).replace(/[^A-Za-z0-9_./-]/g, '_');
   const grow = options.has('grow');
   const noChange = options.has('no-change');
   const value = grow || noChange ? { name, ...(grow && { grow }), ...(noChange && { no_change: noChange }) } : name;
   const negated = amount?.negated === true && !grow;
   const bound = (text: string): number => {
+    if (!/^(0x[0-9a-f]+|-?[0-9]+)$/i.test(text)) throw new PosternError('invalid', `--quota ${text} is no amount`);
     const number = BigInt(/^0[0-7]+$/.test(text) ? `0o${text}` : text);
     return Number(number < 0n || number > mostInQuota ? mostInQuota : number);
   };
   const unit = options.has('packets') ? 'packets' : 'bytes';
-  const notes = options.has('name') ? [] : ['a quota without a name was one of its own rule; here each needs a name'];
+  const notes = options.get('name')?.value
+    ? []
+    : ['a quota without a name was one of its own rule; here each needs a name'];
   return {
     match: { quota: !negated ? value : typeof value === 'string' ? `not ${value}` : { not: value } },
     sections: [['quotas', name, { [unit]: bound(amount?.value ?? '0') }]] as const,

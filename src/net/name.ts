@@ -21,6 +21,8 @@ const longest = {
 
 export type NameKind = keyof typeof longest;
 
+const withArticle = (kind: NameKind): string => `${/^[aei]/.test(kind) ? 'an' : 'a'} ${kind}`;
+
 const form = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 
 /**
@@ -30,10 +32,13 @@ const form = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
  */
 export function parseName(kind: NameKind, text: string): string {
   if (!form.test(text)) {
-    throw invalid(text, `can't name a ${kind}; take letters, digits, "_", "." and "-", and begin with a letter or "_"`);
+    throw invalid(
+      text,
+      `can't name ${withArticle(kind)}; take letters, digits, "_", "." and "-", and begin with a letter or "_"`,
+    );
   }
   if (text.length > longest[kind]) {
-    throw invalid(text, `is too long for the name of a ${kind}; ${longest[kind]} characters are the most`);
+    throw invalid(text, `is too long for the name of ${withArticle(kind)}; ${longest[kind]} characters are the most`);
   }
   return text;
 }
