@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { decodeGolden, encodeGolden, type GoldenFields, loadGolden } from './golden.js';
 import { goldenHost, localAddress, routedAddress, strangerAddress } from './golden-host.js';
+import { refuses, replayUsage, takes, type UsageRow } from './usage.js';
 
 interface Run {
   readonly label: string;
@@ -167,4 +168,16 @@ test('a sticky lot is the same for a source and port each time, and the shares h
   const number = (fate: string) => [...fates.values()].filter((one) => one === fate).length;
   assertShare('refused', number('icmp:3/1'), fates.size, 0.2);
   assertShare('deluded', number('tcp:AS'), fates.size, 0.4);
+});
+
+const usageDifferences = {
+  tables: takes('there is no table to be in', ({ table, options }) => table !== 'filter' && options.length < 2),
+  output: refuses(
+    'what the host sends itself is neither held nor deluded; the original takes the rule and does neither',
+    ({ chain, options }) => chain === 'OUTPUT' && options.length > 0,
+  ),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, loadGolden<{ readonly usage: readonly UsageRow[] }>('chaos').usage, usageDifferences);
 });

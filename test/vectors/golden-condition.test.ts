@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import { ruleBed } from '../kernel/rule-bed.js';
 import { udp } from '../kernel/scratch-world.js';
 import { loadGolden } from './golden.js';
+import { given, refuses, replayUsage, takes, type UsageRow } from './usage.js';
 
 interface Golden {
   readonly events: readonly {
@@ -12,7 +13,8 @@ interface Golden {
     readonly read: string;
     readonly 'hits[condition, ! condition]': readonly number[];
   }[];
-  readonly usage: readonly { readonly cmd: string; readonly rc: number }[];
+  readonly usage: readonly UsageRow[];
+  readonly lifetime: readonly { readonly action: string; readonly ls: string; readonly flag: string }[];
 }
 
 const golden = loadGolden<Golden>('condition');
@@ -55,28 +57,55 @@ test('rules see a condition as the recorded module showed it, in both families',
   assert.ok(golden.events.length > 0);
 });
 
-/** What the module made of names, by the name in the command. */
-const differences: Readonly<Record<string, (name: string) => boolean>> = {
-  'names begin with a letter or "_" and have no blanks': (name) => !/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name),
-  'names have up to 31 characters, one more than the original': (name) => name.length === 31,
+/** A name that the original takes. */
+const isTheirs = (name: string): boolean => /^[^/]{1,30}$/.test(name) && !/^\.{1,2}$/.test(name);
+const isName = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_.-]*$/.test(name);
+const usageDifferences = {
+  'names of one more character': takes('names have up to 31 characters, one more than the original', (command) => {
+    const name = given(command, 'condition') ?? '';
+    return isName(name) && name.length === 31;
+  }),
+  'names of other characters': refuses(
+    'names begin with a letter or "_" and have letters, digits, "_", "." and "-"',
+    (command) => isTheirs(given(command, 'condition') ?? '') && !isName(given(command, 'condition') ?? ''),
+  ),
 };
 
-test('names that the recorded module took are taken', async (t) => {
-  const { compiled } = await import('../kernel/scratch-world.js');
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, golden.usage, usageDifferences);
+});
+
+/** What is done to rules of the recording, as rules of ours: how many there are then; none at all: the policy has no such condition. */
+function rulesAfter(action: string, before: number): number | undefined {
+  if (/^set [01]$|^save\|restore$/.test(action)) return before;
+  if (/^(second|third|another) rule|^ip6?tables rule|^re-added$/.test(action)) return before + 1;
+  if (/^(one|first|second) rule deleted$|^v4 rules flushed$/.test(action)) return Math.max(1, before - 1);
+  return /flushed$/.test(action) ? 0 : undefined;
+}
+
+test('a condition lives as long as the recorded one', async (t) => {
+  const policyOf = (rules: number) =>
+    rules === 0
+      ? 'version: 1\nchains: { input: { rules: [] } }\n'
+      : `version: 1\nconditions: { flag: off }\nchains:\n  input:\n    rules:\n${'      - { condition: flag, do: count }\n'.repeat(rules)}`;
+  let rules = 2;
+  const bed = await ruleBed(t, policyOf(rules));
+  const { conditions } = bed.bench.engine;
   let compared = 0;
-  for (const { cmd, rc } of golden.usage) {
-    const [, quoted, plain] = /--condition (?:"([^"]*)"|(\S+))$/.exec(cmd) ?? [];
-    const name = quoted ?? plain;
-    if (name === undefined || cmd.split('--condition').length > 2) continue;
-    const reason = Object.entries(differences).find(([, differs]) => differs(name))?.[0];
-    if (reason !== undefined) {
-      t.diagnostic(`differs on purpose: ${JSON.stringify(name)}: ${reason}`);
+  for (const { action, ls, flag } of golden.lifetime) {
+    const next = rulesAfter(action, rules);
+    if (next === undefined) {
+      t.diagnostic(`not replayed: ${action}`);
       continue;
     }
-    if (rc === 0) compiled(policy(name));
-    else assert.throws(() => compiled(policy(name)), cmd);
+    rules = next;
+    const [, on] = /^set ([01])$/.exec(action) ?? [];
+    if (on === undefined) await bed.policy(policyOf(rules));
+    else await conditions.set(new Map([['flag', on === '1']]), source);
+    const expected = ls === '' ? [] : [{ name: 'flag', on: flag === '1\n' }];
+    assert.deepEqual(await conditions.list(), expected, action);
     compared++;
   }
-  t.diagnostic(`compared ${compared} names`);
+  t.diagnostic(`compared ${compared} states`);
   assert.ok(compared > 0);
 });

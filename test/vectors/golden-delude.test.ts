@@ -14,6 +14,7 @@ import {
   without,
 } from './golden.js';
 import { goldenHost, localAddress, routedAddress, strangerAddress } from './golden-host.js';
+import { replayUsage, takes, type UsageRow } from './usage.js';
 
 type Case = GoldenKind & Pick<GoldenTable, 'chain'>;
 interface Golden {
@@ -135,4 +136,19 @@ test('DELUDE answers IPv6 as the model of the original says for IPv4', async () 
     }
   }
   assert.ok(compared > 0);
+});
+
+const usageDifferences = {
+  tables: takes(
+    'there is no table to be in',
+    ({ table, chain }) => table !== 'filter' && /^(INPUT|FORWARD)$/.test(chain),
+  ),
+  IPv6: takes(
+    'ours answers IPv6, too',
+    ({ family, chain, protocol }) => family === 6 && protocol === 'tcp' && /^(INPUT|FORWARD)$/.test(chain),
+  ),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, loadGolden<{ readonly usage: readonly UsageRow[] }>('delude').usage, usageDifferences);
 });

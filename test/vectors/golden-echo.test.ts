@@ -12,6 +12,7 @@ import {
   without,
 } from './golden.js';
 import { goldenHost, localAddress, routedAddress, strangerAddress } from './golden-host.js';
+import { refuses, replayUsage, takes, type UsageRow } from './usage.js';
 
 interface Row extends GoldenRow, Pick<GoldenTable, 'family' | 'chain'> {
   readonly label: string;
@@ -78,4 +79,13 @@ test('ECHO answers as the recorded module did', async (t) => {
     run.check(`IPv${row.family} ${row.chain} ${row.label}`, row, echoes);
   }
   run.end(t);
+});
+
+const usageDifferences = {
+  tables: takes('there is no table to be in', ({ table, protocol }) => table !== 'filter' && protocol === 'udp'),
+  output: refuses('what the host sends itself is not answered', ({ chain }) => chain === 'OUTPUT'),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, loadGolden<{ readonly usage: readonly UsageRow[] }>('echo').usage, usageDifferences);
 });

@@ -17,8 +17,10 @@ import { udp } from '../kernel/scratch-world.js';
 import { loadGolden } from './golden.js';
 import { readOriginal, yamlKeys } from './original-rule.js';
 import { RowRun } from './row-run.js';
+import { given, replayUsage, takes, type UsageRow } from './usage.js';
 
 interface Golden {
+  readonly usage: readonly UsageRow[];
   readonly csv: string;
   readonly files: Readonly<Record<string, string>>;
   /** Of the tables that have none of their own. */
@@ -113,4 +115,29 @@ test('the database is asked as by the original', async (t) => {
     compared.check(query.cmd, query, [status === 0, seen.out], [query.rc === 0, query.stdout]);
   }
   compared.end(t);
+});
+
+const usageDifferences = {
+  'both sides': takes('one rule asks for the countries of both ends', ({ options }) => {
+    const names = options.map(([name]) => name);
+    return names.some((name) => name.startsWith('s')) && names.some((name) => name.startsWith('d'));
+  }),
+  'no such file': takes(
+    'whether the database has a country is asked when the policy is loaded, where the database is',
+    (command) => {
+      const listed =
+        given(command, 'src-cc') ??
+        given(command, 'source-country') ??
+        given(command, 'dst-cc') ??
+        given(command, 'destination-country') ??
+        '';
+      return listed
+        .split(',')
+        .some((code) => /^[A-Za-z0-9]{2}$/.test(code) && !countries.some((known) => known.code === code.toUpperCase()));
+    },
+  ),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, golden.usage, usageDifferences);
 });

@@ -9,6 +9,7 @@ import { udp } from '../kernel/scratch-world.js';
 import { loadGolden } from './golden.js';
 import { readOriginal, yamlKeys } from './original-rule.js';
 import { RowRun } from './row-run.js';
+import { given, replayUsage, takes, type UsageRow } from './usage.js';
 
 interface Event {
   readonly state: string;
@@ -25,7 +26,9 @@ interface Case extends Event {
   readonly flag: string;
 }
 
-const { events } = loadGolden<{ readonly events: readonly Event[] }>('iface');
+const { events, usage } = loadGolden<{ readonly events: readonly Event[]; readonly usage: readonly UsageRow[] }>(
+  'iface',
+);
 const host = await matchHost({ after });
 
 const differences = {
@@ -92,4 +95,14 @@ test('iface takes the packets that the recorded module took', async (t) => {
     }
   }
   run.end(t);
+});
+
+const usageDifferences = {
+  'names of devices': takes('"+", "." and "!" may stand in the name of a device', (command) =>
+    /[+.!]/.test(given(command, 'iface') ?? ''),
+  ),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, usage, usageDifferences);
 });

@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import { scratchWorld, udp } from '../kernel/scratch-world.js';
 import { loadGolden } from './golden.js';
 import { strangerAddress } from './golden-host.js';
+import { replayUsage, takes, type UsageRow } from './usage.js';
 
 interface Row {
   /** `--addr src --and-mask 0xff`. */
@@ -59,4 +60,12 @@ test('IPMARK gives the marks that the recorded module gave', async (t) => {
     `compared ${compared}, differs on purpose ${[...seen].map(([name, count]) => `${name}: ${count}`).join()}`,
   );
   for (const name of seen.keys()) t.diagnostic(`${name}: ${differences[name as keyof typeof differences].reason}`);
+});
+
+const usageDifferences = {
+  tables: takes('a mark is set where the rule stands; there is no table to be in', ({ table }) => table !== 'mangle'),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, loadGolden<{ readonly usage: readonly UsageRow[] }>('ipmark').usage, usageDifferences);
 });

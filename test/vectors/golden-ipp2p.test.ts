@@ -10,8 +10,10 @@ import { matchHost } from '../kernel/match-host.js';
 import { loadGolden } from './golden.js';
 import { readOriginal, yamlKeys } from './original-rule.js';
 import { RowRun } from './row-run.js';
+import { replayUsage, type UsageRow } from './usage.js';
 
 interface Golden {
+  readonly usage: readonly UsageRow[];
   /** By protocol and name, in hex. */
   readonly payloads: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly tables: readonly {
@@ -108,4 +110,8 @@ test('ipp2p recognises the packets that the recorded module matched', async (t) 
   }
   t.diagnostic(`${inKernel} by the rules alone, the others by the classifier`);
   run.end(t);
+});
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, golden.usage);
 });

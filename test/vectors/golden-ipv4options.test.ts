@@ -7,8 +7,10 @@ import { udp } from '../kernel/scratch-world.js';
 import { loadGolden } from './golden.js';
 import { readOriginal, yamlKeys } from './original-rule.js';
 import { RowRun } from './row-run.js';
+import { given, refuses, replayUsage, type UsageRow } from './usage.js';
 
 interface Golden {
+  readonly usage: readonly UsageRow[];
   readonly tables: readonly {
     readonly rules: readonly string[];
     readonly rows: readonly { readonly packet: string; readonly hits: readonly number[] }[];
@@ -56,4 +58,18 @@ test('ipv4options takes the packets that the recorded module took', async (t) =>
     }
   }
   run.end(t);
+});
+
+const usageDifferences = {
+  'numbers that are nothing': refuses(
+    'the original takes numbers modulo 32, and those of which nothing is left ask for nothing',
+    (command) =>
+      (given(command, 'flags') ?? '')
+        .split(',')
+        .some((flag) => /^!?[1-9][0-9]*$/.test(flag) && Number(flag.replace('!', '')) % 32 === 0),
+  ),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, golden.usage, usageDifferences);
 });

@@ -9,6 +9,7 @@ import { matchHost } from '../kernel/match-host.js';
 import { loadGolden } from './golden.js';
 import { readOriginal, yamlKeys } from './original-rule.js';
 import { RowRun } from './row-run.js';
+import { given, refuses, replayUsage, type UsageRow } from './usage.js';
 
 interface Row {
   /** `tcp syn no options`, `sctp 2 chunks: DATA 24, SACK 16`: the first word that is a protocol. */
@@ -30,7 +31,9 @@ interface Case extends Row {
   readonly layer: string;
 }
 
-const { tables } = loadGolden<{ readonly tables: readonly Table[] }>('length2');
+const { tables, usage } = loadGolden<{ readonly tables: readonly Table[]; readonly usage: readonly UsageRow[] }>(
+  'length2',
+);
 const host = await matchHost({ after });
 
 const isHigher = ({ layer }: Case): boolean => /--layer[457]/.test(layer);
@@ -126,4 +129,17 @@ test('length2 sees the lengths that the recorded module saw', async (t) => {
     }
   }
   run.end(t);
+});
+
+/** IPv6 without its header. */
+const mostBytes = 65_535 + 40;
+const usageDifferences = {
+  'longer than any packet': refuses(
+    'a length that no packet has is refused',
+    (command) => Number(given(command, 'length')?.split(':')[0]) > mostBytes,
+  ),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, usage, usageDifferences);
 });

@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import { parseAddress } from '../../src/net/address.js';
 import { scratchWorld } from '../kernel/scratch-world.js';
 import { flagBitsOf, loadGolden } from './golden.js';
+import { refuses, replayUsage, takes, type UsageRow } from './usage.js';
 
 interface Session {
   readonly label: string;
@@ -20,7 +21,7 @@ interface Session {
 }
 interface Golden {
   readonly sessions: readonly Session[];
-  readonly usage: readonly { readonly cmd: string; readonly rc: number }[];
+  readonly usage: readonly UsageRow[];
 }
 
 const golden = loadGolden<Golden>('lscan');
@@ -117,3 +118,18 @@ function answersOf(packet: string, replies: readonly string[]): readonly string[
   if (packet.startsWith('FA')) return replies.includes('AF') ? ['AF'] : [];
   return replies.filter((reply) => reply.startsWith('AP') || (reply === 'A' && packet.includes('bytes')));
 }
+
+const usageDifferences = {
+  'without a protocol': takes(
+    'lscan looks at TCP alone, whether the rule says so or not',
+    (command) => command.protocol === undefined,
+  ),
+  'without a kind': refuses(
+    'a rule that asks for no kind of scan would match nothing',
+    ({ options }) => options.length === 0,
+  ),
+};
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, golden.usage, usageDifferences);
+});

@@ -7,6 +7,7 @@ import { mostInQuota } from '../../src/extensions/quota-names.js';
 import { ruleBed } from '../kernel/rule-bed.js';
 import { udp } from '../kernel/scratch-world.js';
 import { loadGolden } from './golden.js';
+import { replayUsage, type UsageRow } from './usage.js';
 
 interface Scenario {
   readonly label: string;
@@ -20,6 +21,8 @@ interface Scenario {
   }[];
 }
 interface Golden {
+  readonly usage: readonly UsageRow[];
+  readonly lifetime: readonly { readonly action: string; readonly ls: string; readonly value: string }[];
   readonly scenarios: readonly Scenario[];
   readonly proc_writes: readonly { readonly before: string; readonly write: string; readonly after: string }[];
   readonly write_100_bytes_returned: number;
@@ -119,4 +122,58 @@ test('what is written to a quota makes of it what it made of the recorded one', 
   }
   t.diagnostic(`compared ${golden.proc_writes.length} writes`);
   assert.ok(golden.proc_writes.length > 0);
+});
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, golden.usage);
+});
+
+/** A policy with so many rules of a quota; with none of them it has no such quota. */
+const sharing = (rules: number, amount: string, unrelated: boolean): string => `
+version: 1
+hygiene: off
+${rules > 0 ? `quotas: { Q: { bytes: ${amount} } }` : ''}
+chains:
+  input:
+    rules:
+      - { tcp: 1, do: count }
+${unrelated ? '      - { tcp: 2, do: count }\n' : ''}${'      - { udp: any, quota: Q, do: count }\n'.repeat(rules)}
+`;
+
+/** What is done to the rules of the recording, as a policy of ours: how many of them there are then. */
+function rulesAfter(action: string, before: number): number | undefined {
+  if (/^add rule|^re-added/.test(action)) return 1;
+  if (/^unrelated rule|^iptables -Z$|^save\|restore$/.test(action)) return before;
+  if (/^(second|third|another) rule/.test(action)) return before + 1;
+  if (/rule deleted$/.test(action)) return Math.max(1, before - 1);
+  return /flushed$/.test(action) ? 0 : undefined;
+}
+
+test('a quota lives as long as the recorded one, and what happens to rules changes nothing of it', async (t) => {
+  const bed = await ruleBed(t, sharing(0, '0', false));
+  const { quotas } = bed.bench.engine;
+  let [rules, amount, compared] = [0, '1000', 0];
+  for (const { action, ls, value } of golden.lifetime) {
+    const next = rulesAfter(action, rules);
+    if (next === undefined) {
+      t.diagnostic(`not replayed: ${action}`);
+      continue;
+    }
+    const isNew = /^add rule|^re-added/.test(action);
+    amount = /quota (\d+)/.exec(isNew ? action : '')?.[1] ?? amount;
+    if (!isNew && ls !== '') {
+      // Packets between two actions aren't all recorded: what was left before is what is left after.
+      if (rules === 0) await bed.policy(sharing(1, amount, false));
+      await quotas.set('Q', BigInt(value), source);
+    }
+    rules = !isNew && ls !== '' ? Math.max(1, next) : next;
+    if (isNew) await bed.policy(sharing(0, amount, false));
+    await bed.policy(sharing(rules, amount, action.startsWith('unrelated')));
+    if (action === 'iptables -Z') await bed.space.run('nft', 'reset', 'counters');
+    const found = (await quotas.list()).map((quota) => [quota.name, String(quota.value)]);
+    assert.deepEqual(found, ls === '' ? [] : [['Q', value]], action);
+    compared++;
+  }
+  t.diagnostic(`compared ${compared} states`);
+  assert.ok(compared > 0);
 });

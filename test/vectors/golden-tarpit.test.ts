@@ -14,6 +14,7 @@ import {
   without,
 } from './golden.js';
 import { goldenHost, localAddress, routedAddress, strangerAddress } from './golden-host.js';
+import { replayUsage, type UsageRow } from './usage.js';
 
 interface Table extends GoldenTable {
   readonly mode: TarpitMode;
@@ -146,4 +147,8 @@ test('the windows and numbers of the honeypot are those that the original draws 
     );
   for (const { in_win, win } of acks) assert.ok(windowsOf(in_win, 0x10).has(win), `window ${win} of ${in_win}`);
   assert.ok(syns.length > 0 && acks.length > 0);
+});
+
+test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {
+  replayUsage(t, loadGolden<{ readonly usage: readonly UsageRow[] }>('tarpit').usage);
 });
