@@ -78,13 +78,16 @@ export class Countries {
    */
   async prepare(plan: Plan, presence: Presence): Promise<BulkContents> {
     const wanted = this.#wantedBy(plan);
-    const filled = new Map<SetIndex, Iterable<ElementChange>>();
+    const filled = new Map<SetIndex, () => Promise<Iterable<ElementChange>>>();
     if (wanted === undefined) return filled;
     refuseUnknownCountries(plan, this.options.source!);
     for (const one of wanted.sets) {
       if (presence.sets.has(one.path)) continue;
-      filled.set(one.set, await this.#elements(wanted.database, one));
-      this.#written.set(one.path, this.#stamp(wanted.database, one.role));
+      filled.set(one.set, () => {
+        // Before: files that change while they are read are read once more.
+        this.#written.set(one.path, this.#stamp(wanted.database, one.role));
+        return this.#elements(wanted.database, one);
+      });
     }
     return filled;
   }

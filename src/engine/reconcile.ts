@@ -1,6 +1,7 @@
 /** Makes the kernel's sets hold what a table says, whatever happened to them. */
 
 import type { ElementChange, ElementState, Kernel } from '../kernel/kernel.js';
+import { oneAhead } from '../kernel/one-ahead.js';
 import type { Committer } from '../store/committer.js';
 import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
@@ -70,19 +71,13 @@ function* mapped(pieces: Iterable<Piece>, change: (piece: Piece) => ElementChang
   }
 }
 
-/** In parts that are a transaction each; while one is in the kernel the next one is prepared. Answers how many there were. */
+/** In parts that are a transaction each. Answers how many there were. */
 async function commitAll(committer: Committer, elements: Iterable<ElementChange>): Promise<number> {
-  let before: Promise<void> = Promise.resolve();
   let count = 0;
-  for (const chunk of inChunks(elements)) {
+  await oneAhead(inChunks(elements), (chunk) => {
     count += chunk.length;
-    const own = committer.commit([], chunk, { bulk: true });
-    // Waited for in its turn.
-    own.catch(() => {});
-    await before;
-    before = own;
-  }
-  await before;
+    return committer.commit([], chunk, { bulk: true });
+  });
   return count;
 }
 

@@ -7,7 +7,8 @@
  */
 
 import { asPosternError, type ErrorCode, PosternError } from '../errors.js';
-import type { ElementChange, ElementKey, SetIndex } from './kernel.js';
+import { type Call, changeCount, type Merged, mergeCalls, setsOf } from './commit-calls.js';
+import type { ElementChange } from './kernel.js';
 import type { RefusedChange } from './nf.js';
 
 export interface GroupCommit {
@@ -41,16 +42,19 @@ export interface CommitCounts {
   repeated: number;
 }
 
+/** Sends a transaction that is encoded already; once only. */
+export type Send = () => Promise<readonly RefusedChange[]>;
+
 export interface CommitEdge {
-  transact(
-    changes: readonly ElementChange[],
-    options?: { readonly separate?: boolean },
-  ): Promise<readonly RefusedChange[]>;
+  /** Encodes a transaction. */
+  prepare(changes: readonly ElementChange[], options?: { readonly separate?: boolean }): Send;
   /** Throws PosternError `invalid` or `not-found` for a change that can't be sent. */
   validate(changes: readonly ElementChange[]): void;
   /** Milliseconds from any start. */
   now(): number;
   later(delayMs: number, run: () => void): void;
+  /** When what is under way has been sent. */
+  afterwards(run: () => void): void;
 }
 
 /** Changes are gathered no longer than this, and no more than so many go into one transaction. */
@@ -66,11 +70,11 @@ const SEPARATE_CHANGES = 64;
 /** Transactions that one group may cost when the kernel goes on refusing. */
 const MAX_ATTEMPTS = 64;
 
-interface Call {
-  readonly changes: readonly ElementChange[];
-  readonly sets: ReadonlySet<SetIndex>;
-  readonly resolve: () => void;
-  readonly reject: (error: PosternError) => void;
+/** The transaction of some calls. */
+interface Ready {
+  readonly calls: readonly Call[];
+  readonly merged: Merged;
+  readonly send: Send;
 }
 
 export function groupCommit(edge: CommitEdge): GroupCommit {
@@ -83,6 +87,8 @@ class Queue implements GroupCommit {
   #bulk: Call[] = [];
   /** Was the last transaction of the urgent ones? Then a big job may go on, else it would never end under load. */
   #bulkIsNext = false;
+  /** What is next of a big job, encoded while the kernel has what is before it. */
+  #ahead: Ready | undefined;
   #waiting = 0;
   #scheduled = false;
   #running = false;
@@ -102,6 +108,7 @@ class Queue implements GroupCommit {
       const sets = setsOf(changes);
       const behindBulk = bulk || this.#bulk.some((call) => changes.some(({ set }) => call.sets.has(set)));
       (behindBulk ? this.#bulk : this.#urgent).push({ changes, sets, resolve, reject });
+      if (behindBulk && this.#running) this.#encodeAheadSoon();
       this.#schedule();
     });
   }
@@ -132,6 +139,7 @@ class Queue implements GroupCommit {
 
   async #run(): Promise<void> {
     const calls = this.#next();
+    if (this.#bulk.length > 0) this.#encodeAheadSoon();
     await this.#settle(calls);
     for (const { changes } of calls) this.#waiting -= changes.length;
     this.#lastEndedAt = this.edge.now();
@@ -147,6 +155,35 @@ class Queue implements GroupCommit {
     if (bulk) this.#bulk = left;
     else this.#urgent = left;
     return calls;
+  }
+
+  #encodeAheadSoon(): void {
+    if (this.#ahead === undefined) this.edge.afterwards(() => this.#encodeAhead());
+  }
+
+  #encodeAhead(): void {
+    if (!this.#running || this.#ahead !== undefined) return;
+    const [calls, left] = takeCalls(this.#bulk);
+    const count = changeCount(calls);
+    // Others may still join a group that isn't full; a small one costs nothing to encode in its turn.
+    if (count <= SEPARATE_CHANGES || (left.length === 0 && count < GATHER_ELEMENTS)) return;
+    try {
+      this.#ahead = this.#ready(calls);
+    } catch {
+      // Told to the callers in their turn.
+    }
+  }
+
+  #takeAhead(calls: readonly Call[]): Ready | undefined {
+    const ahead = this.#ahead;
+    if (ahead === undefined || ahead.calls.length !== calls.length || ahead.calls[0] !== calls[0]) return undefined;
+    this.#ahead = undefined;
+    return ahead;
+  }
+
+  #ready(calls: readonly Call[], separate = false): Ready {
+    const merged = mergeCalls(calls);
+    return { calls, merged, send: this.edge.prepare(merged.changes, { separate }) };
   }
 
   /**
@@ -189,10 +226,11 @@ class Queue implements GroupCommit {
   }
 
   async #attempt(calls: readonly Call[], separate: boolean): Promise<Attempt> {
-    const merged = mergeCalls(calls);
     this.counts.transactions++;
     try {
-      const refused = await this.#transact(merged.changes, separate);
+      const ready = this.#takeAhead(calls) ?? this.#ready(calls, separate);
+      const { merged } = ready;
+      const refused = await this.#transact(ready, separate);
       this.counts.superseded += merged.superseded;
       if (refused.length > 0) return { done: false, refused: owners(merged, refused) };
       this.counts.elements += merged.changes.length;
@@ -203,10 +241,10 @@ class Queue implements GroupCommit {
   }
 
   /** Additions, deletions and flushes give the same result when they are done twice. */
-  async #transact(changes: readonly ElementChange[], separate: boolean): Promise<readonly RefusedChange[]> {
-    for (let attempt = 1; ; attempt++) {
+  async #transact({ merged, send }: Ready, separate: boolean): Promise<readonly RefusedChange[]> {
+    for (let attempt = 1, next = send; ; attempt++, next = this.edge.prepare(merged.changes, { separate })) {
       try {
-        return await this.edge.transact(changes, { separate });
+        return await next();
       } catch (error) {
         if (asPosternError(error).code !== 'busy' || attempt === UNKNOWN_ATTEMPTS) throw error;
         this.counts.repeated++;
@@ -236,17 +274,6 @@ function takeCalls(waiting: Call[]): [calls: Call[], left: Call[]] {
   return [waiting.slice(0, count), waiting.slice(count)];
 }
 
-/** Mostly one, and then without a list of its own. */
-function setsOf(changes: readonly ElementChange[]): ReadonlySet<SetIndex> {
-  const sets = new Set<SetIndex>();
-  for (const { set } of changes) sets.add(set);
-  return sets;
-}
-
-function changeCount(calls: readonly Call[]): number {
-  return calls.reduce((count, { changes }) => count + changes.length, 0);
-}
-
 function resolveAll(calls: readonly Call[]): void {
   for (const { resolve } of calls) resolve();
 }
@@ -258,77 +285,4 @@ function owners(merged: Merged, refused: readonly RefusedChange[]): ReadonlyMap<
     if (call !== undefined && !found.has(call)) found.set(call, error);
   }
   return found;
-}
-
-interface Merged {
-  readonly changes: readonly ElementChange[];
-  /** The call that a change is of. */
-  readonly ownerOf: (index: number) => Call | undefined;
-  readonly superseded: number;
-}
-
-interface Owned {
-  readonly change: ElementChange;
-  readonly call: Call;
-}
-
-/** What is left to do in one set. */
-class SetChanges {
-  flush: Owned | undefined;
-  readonly elements = new Map<string | number, Owned>();
-}
-
-/**
- * The last change to each element. Within a set what is deleted goes first: it makes room, and frees intervals that
- * additions would overlap.
- */
-function mergeCalls(calls: readonly Call[]): Merged {
-  const [only] = calls;
-  // A call alone is done in its own order.
-  if (only !== undefined && calls.length === 1) return { changes: only.changes, ownerOf: () => only, superseded: 0 };
-  const sets = new Map<SetIndex, SetChanges>();
-  let given = 0;
-  for (const call of calls) {
-    given += call.changes.length;
-    for (const change of call.changes) mergeChange(sets, { change, call });
-  }
-  const kept: Owned[] = [];
-  for (const { flush, elements } of sets.values()) {
-    if (flush !== undefined) kept.push(flush);
-    for (const owned of elements.values()) {
-      // A flushed set has nothing to delete.
-      if (owned.change.op === 'delete' && flush === undefined) kept.push(owned);
-    }
-    for (const owned of elements.values()) if (owned.change.op === 'add') kept.push(owned);
-  }
-  return {
-    changes: kept.map(({ change }) => change),
-    ownerOf: (index) => kept[index]?.call,
-    superseded: given - kept.length,
-  };
-}
-
-function mergeChange(sets: Map<SetIndex, SetChanges>, owned: Owned): void {
-  const { change } = owned;
-  const set = sets.get(change.set) ?? new SetChanges();
-  sets.set(change.set, set);
-  if (change.op === 'flush') {
-    set.flush = owned;
-    set.elements.clear();
-    return;
-  }
-  set.elements.set(identity(change), owned);
-}
-
-/** Keys of one set are all of one length, so that an IPv4 address can be its number. */
-function identity({ key, keyEnd }: ElementKey): string | number {
-  if (keyEnd !== undefined) return `${latin1(key)}-${latin1(keyEnd)}`;
-  if (key.length !== 4) return latin1(key);
-  return (
-    (key[0] as number) * 0x100_0000 + (key[1] as number) * 0x1_0000 + (key[2] as number) * 0x100 + (key[3] as number)
-  );
-}
-
-function latin1(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
 }

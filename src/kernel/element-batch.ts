@@ -2,7 +2,7 @@
 
 import type { Manifest, ManifestSet } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
-import { FLAG, MessageWriter } from '../wire/netlink.js';
+import { addFlags, FLAG, MessageWriter } from '../wire/netlink.js';
 import { NFPROTO, writeBatchBegin, writeBatchEnd } from '../wire/nfnetlink.js';
 import { NFT } from '../wire/nftables.js';
 import { type ElementSource, writeElements, writeSetRequest } from '../wire/nftables-element-writer.js';
@@ -71,6 +71,8 @@ export interface ElementBatch {
   changesOf(seq: number): { readonly from: number; readonly to: number } | undefined;
   /** The next free sequence number. */
   readonly nextSeq: number;
+  /** Before it is sent: the kernel is to tell the generation that the transaction makes. */
+  askGeneration(): void;
 }
 
 export interface BatchOptions {
@@ -78,8 +80,6 @@ export interface BatchOptions {
   readonly firstSeq: number;
   /** One change per message, so that each refusal names its change. */
   readonly separate?: boolean;
-  /** The kernel is to tell the generation that the transaction makes. */
-  readonly tellGeneration?: boolean;
 }
 
 /** What a batch takes besides its elements, and an element: mostly enough. */
@@ -98,7 +98,7 @@ const DESTROY: Step = { type: NFT.DESTROYSETELEM, flags: 0 };
 export function elementBatch(
   manifest: Manifest,
   changes: readonly ElementChange[],
-  { features, firstSeq, separate = false, tellGeneration = false }: BatchOptions,
+  { features, firstSeq, separate = false }: BatchOptions,
 ): ElementBatch {
   const writer = new MessageWriter(FRAME_BYTES + Math.min(changes.length, 100_000) * ELEMENT_BYTES);
   const runs: Run[] = [];
@@ -108,7 +108,8 @@ export function elementBatch(
   const firstAt = writer.length;
   for (let from = 0; from < changes.length; ) {
     const first = changes[from] as ElementChange;
-    const to = separate || (tellGeneration && from === 0) ? from + 1 : endOfRun(changes, from);
+    // The first one alone, because the kernel echoes all that a message changes which asks for the generation.
+    const to = separate || from === 0 ? from + 1 : endOfRun(changes, from);
     const target = setTarget(manifest, first.set);
     const started = seq;
     for (const step of stepsOf(first, features)) {
@@ -128,11 +129,16 @@ export function elementBatch(
   }
   // Only here: older kernels don't acknowledge BATCH_END, and thousands of acknowledgements overflow the socket.
   if (lastAt > 0) writer.addFlags(lastAt, FLAG.ACK);
-  // The first message behind the batch's begin is whom the kernel answers; it echoes what that one changes, too.
-  if (tellGeneration && lastAt > 0) writer.addFlags(firstAt, FLAG.ECHO);
   writeBatchEnd(writer, seq++);
   const base = firstSeq + 1;
-  return { bytes: writer.finish(), nextSeq: seq, changesOf: (failed) => runs[failed - base] };
+  const bytes = writer.finish();
+  return {
+    bytes,
+    nextSeq: seq,
+    changesOf: (failed) => runs[failed - base],
+    // The first message behind the batch's begin is whom the kernel answers.
+    askGeneration: () => addFlags(bytes, firstAt, FLAG.ECHO),
+  };
 }
 
 /** Changes of one kind to one set share messages. */

@@ -7,7 +7,7 @@ import type { Manifest } from '../compiler/plan.js';
 import { PosternError } from '../errors.js';
 import type { Address } from '../net/address.js';
 import type { Generation } from '../wire/nftables-generation.js';
-import { type CommitCallOptions, type CommitCounts, groupCommit } from './commit.js';
+import { type CommitCallOptions, type CommitCounts, type CommitEdge, groupCommit, type Send } from './commit.js';
 import type { Exchange } from './exchange.js';
 import { type Ipsets, openIpsets } from './ipsets.js';
 import type { ElementChange, ElementState, Kernel, SetIndex } from './kernel.js';
@@ -67,7 +67,7 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
   });
   const backends = { nf, ipsets, silence };
   const queue = groupCommit({
-    transact: (changes, how) => transact(backends, changes, how),
+    prepare: (changes, how) => prepare(backends, changes, how),
     validate: (changes) => {
       if (!touchesIpsets(ipsets, changes)) return nf.validate(changes);
       const { ofNf, ofIpsets } = split(ipsets, changes);
@@ -78,6 +78,7 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
     // At once is when all that was asked for in this turn is there: a turn of the event loop would cost a lone change more
     // than the kernel needs for it.
     later: (delayMs, run) => void (delayMs <= 0 ? queueMicrotask(run) : setTimeout(run, delayMs)),
+    afterwards: (run) => void setImmediate(run),
   });
   return {
     features,
@@ -107,6 +108,8 @@ export function elementsOver(exchange: Exchange, features: NetlinkFeatures): Ker
   };
 }
 
+type PrepareOptions = Parameters<CommitEdge['prepare']>[1];
+
 interface Backends {
   readonly nf: Nf;
   readonly ipsets: Ipsets;
@@ -134,18 +137,25 @@ function split(ipsets: Ipsets, changes: readonly ElementChange[]): { readonly of
   return shares;
 }
 
+function prepare(backends: Backends, changes: readonly ElementChange[], how: PrepareOptions): Send {
+  const { nf, ipsets, silence } = backends;
+  if (touchesIpsets(ipsets, changes)) return () => transactBoth(backends, changes, how);
+  const send = nf.prepare(changes, how);
+  return () => silence.around(changes.length, send);
+}
+
 /** What nf_tables refuses stops the ipsets' share too; the other way round everything may be done twice. */
-async function transact(
+async function transactBoth(
   { nf, ipsets, silence }: Backends,
   changes: readonly ElementChange[],
-  how: { readonly separate?: boolean } | undefined,
+  how: PrepareOptions,
 ): Promise<readonly RefusedChange[]> {
-  const byNf = (ofNf: readonly ElementChange[]) =>
-    silence.around(ofNf.length, (committed) => nf.transact(ofNf, { ...how, ...(committed && { committed }) }));
-  if (!touchesIpsets(ipsets, changes)) return byNf(changes);
   const { ofNf, ofIpsets } = split(ipsets, changes);
-  const refused = placed(await byNf(ofNf.changes), ofNf);
-  return refused.length > 0 ? refused : placed(await ipsets.transact(ofIpsets.changes), ofIpsets);
+  if (ofNf.changes.length > 0) {
+    const refused = await silence.around(ofNf.changes.length, nf.prepare(ofNf.changes, how));
+    if (refused.length > 0) return placed(refused, ofNf);
+  }
+  return placed(await ipsets.transact(ofIpsets.changes), ofIpsets);
 }
 
 function placed(refused: readonly RefusedChange[], { places }: Share): RefusedChange[] {

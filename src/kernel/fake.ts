@@ -64,10 +64,11 @@ export class FakeKernel implements Kernel {
   readonly #watchers = new Set<DriftWatcher>();
   /** The same queue as before the real kernel: it merges and orders changes. */
   readonly #queue = groupCommit({
-    transact: async (changes) => this.#transact(changes),
+    prepare: (changes) => async () => this.#transact(changes),
     validate: (changes) => this.#validate(changes),
     now: () => performance.now(),
     later: (_delayMs, run) => void setImmediate(run),
+    afterwards: (run) => void setImmediate(run),
   });
 
   constructor(
@@ -149,7 +150,7 @@ export class FakeKernel implements Kernel {
     this.state.tables = tables;
     this.#loadIpsets(plan.manifest.ipsets ?? [], previous?.ipsets ?? []);
     this.#manifest = plan.manifest;
-    for (const [, changes] of fresh) this.#transact([...changes]);
+    for (const [, changes] of fresh) this.#transact([...(await changes())]);
   }
 
   async markConnection(connection: FlowMark): Promise<void> {

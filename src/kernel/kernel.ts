@@ -56,8 +56,8 @@ export interface ElementState extends ElementKey {
   readonly usedBytes?: bigint;
 }
 
-/** Additions to sets that aren't there yet; sets that are there are left alone. */
-export type BulkContents = ReadonlyMap<SetIndex, Iterable<ElementChange>>;
+/** Additions to sets that aren't there yet, asked for one set after the other; sets that are there are left alone. */
+export type BulkContents = ReadonlyMap<SetIndex, () => Promise<Iterable<ElementChange>>>;
 
 export interface ObjectState {
   readonly packets?: bigint;

@@ -25,6 +25,7 @@ import { readSetHeader, writeSetHeaderRequest } from '../wire/nftables-sets.js';
 import {
   assertChange,
   assertKey,
+  type ElementBatch,
   type ElementFeatures,
   elementBatch,
   type SetTarget,
@@ -48,22 +49,27 @@ export interface RefusedChange {
   readonly error: PosternError;
 }
 
-export interface TransactOptions {
-  /** One change per message, so that each refusal names its change. */
-  readonly separate?: boolean;
-  /** Is told the generation that the transaction made; not when nothing had to be changed. */
-  readonly committed?: (generation: number) => void;
-}
+/**
+ * Sends a transaction that is encoded already; once only.
+ * @param committed is told the generation that it made; not when nothing had to be changed
+ */
+export type SendChanges = (committed?: (generation: number) => void) => Promise<readonly RefusedChange[]>;
 
 export interface Nf {
   /** The manifest whose indexes the calls mean from now on. */
   adopt(manifest: Manifest): void;
   /**
    * One transaction. When the kernel refuses, nothing has changed, and the answer says which changes it refused.
+   * @param options `separate`: one change per message, so that each refusal names its change
    * @throws PosternError `invalid` (nothing was sent), `busy` (not now, or the result is unknown), `full` (more than one
    *   transaction can carry), `kernel` (refused as a whole).
    */
-  transact(changes: readonly ElementChange[], options?: TransactOptions): Promise<readonly RefusedChange[]>;
+  transact(
+    changes: readonly ElementChange[],
+    options?: { readonly separate?: boolean },
+  ): Promise<readonly RefusedChange[]>;
+  /** As `transact` of one change or more, in two steps: it is encoded now, and sent later. @throws PosternError `invalid` */
+  prepare(changes: readonly ElementChange[], options?: { readonly separate?: boolean }): SendChanges;
   /** @throws PosternError `invalid` or `not-found` when a change can't be sent. */
   validate(changes: readonly ElementChange[]): void;
   /** One transaction, all or nothing. @throws PosternError also when the kernel refuses. */
@@ -102,19 +108,32 @@ class NetlinkNf implements Nf {
 
   async transact(
     changes: readonly ElementChange[],
-    { separate = false, committed }: TransactOptions = {},
+    options?: { readonly separate?: boolean },
   ): Promise<readonly RefusedChange[]> {
-    if (changes.length === 0) return [];
+    return changes.length === 0 ? [] : this.prepare(changes, options)();
+  }
+
+  prepare(changes: readonly ElementChange[], { separate = false } = {}): SendChanges {
     const { features } = this;
-    const tellGeneration = committed !== undefined;
-    const batch = elementBatch(this.#known(), changes, { features, firstSeq: this.#seq, separate, tellGeneration });
+    const batch = elementBatch(this.#known(), changes, { features, firstSeq: this.#seq, separate });
     this.#take(batch.nextSeq - this.#seq);
-    const { refused, generation } = await this.exchange.transact(batch.bytes);
-    assertNotPassing(refused);
-    if (generation !== undefined) committed?.(generation);
+    return async (committed) => {
+      if (committed !== undefined) batch.askGeneration();
+      const { refused, generation } = await this.exchange.transact(batch.bytes);
+      assertNotPassing(refused);
+      if (generation !== undefined) committed?.(generation);
+      return this.#refusedBy(refused, batch, changes);
+    };
+  }
+
+  #refusedBy(
+    refused: readonly Acknowledgement[],
+    { changesOf }: ElementBatch,
+    changes: readonly ElementChange[],
+  ): readonly RefusedChange[] {
     const failed = new Map<number, RefusedChange>();
     for (const acknowledgement of refused) {
-      const run = batch.changesOf(acknowledgement.seq);
+      const run = changesOf(acknowledgement.seq);
       // Refused at its begin or its end: no change is to blame alone.
       if (run === undefined) throw new KernelRefusal(acknowledgement);
       for (let index = run.from; index < run.to; index++) {

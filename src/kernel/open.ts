@@ -27,6 +27,7 @@ import type {
 } from './kernel.js';
 import { type ForeignCommit, type Monitor, type MonitorReader, openMonitor } from './monitor.js';
 import { type Nft, openNft } from './nft.js';
+import { oneAhead } from './one-ahead.js';
 import type { NetlinkFeatures } from './probe-netlink.js';
 
 export interface KernelOptions {
@@ -123,7 +124,7 @@ export class RealKernel implements Kernel {
    */
   async #fillFirst(plan: Plan, bulk: BulkContents): Promise<readonly Line[]> {
     const { manifest, ruleset } = plan;
-    const presence = presenceOf(await this.nft.list(), manifest.tables);
+    const presence = presenceOf(await this.#listing(), manifest.tables);
     const fresh = [...bulk].filter(([set]) => !presence.sets.has(pathIn(manifest, set)));
     const paths = new Set(fresh.map(([set]) => pathIn(manifest, set)));
     const tables = ruleset.tables.map((table) => ({
@@ -144,24 +145,15 @@ export class RealKernel implements Kernel {
     await this.nft.load(needed.flatMap(renderTable));
     try {
       await this.adopt(manifest);
-      for (const [, changes] of fresh) await this.#changeInParts(changes);
+      await oneAhead(inParts(fresh.map(([, contents]) => contents)), (part) =>
+        this.elements.change(part, { bulk: true }),
+      );
       await this.elements.idle();
     } catch (error) {
       await this.#undo(undo, before);
       throw error;
     }
     return undo;
-  }
-
-  async #changeInParts(changes: Iterable<ElementChange>): Promise<void> {
-    let part: ElementChange[] = [];
-    for (const change of changes) {
-      part.push(change);
-      if (part.length < bulkChanges) continue;
-      await this.elements.change(part, { bulk: true });
-      part = [];
-    }
-    await this.elements.change(part, { bulk: true });
   }
 
   /** What a load that failed has made. Its own failure must not hide the one that led here. */
@@ -315,7 +307,21 @@ class OwnProcesses {
 const OWN_PROCESSES = 64;
 
 /** Changes of one transaction of many: the kernel holds the packets up for none of them long. */
-const bulkChanges = 20_000;
+const bulkChanges = 10_000;
+
+/** Of several small sets together, of a large one alone. */
+async function* inParts(contents: Iterable<() => Promise<Iterable<ElementChange>>>): AsyncGenerator<ElementChange[]> {
+  let part: ElementChange[] = [];
+  for (const changes of contents) {
+    for (const change of await changes()) {
+      part.push(change);
+      if (part.length < bulkChanges) continue;
+      yield part;
+      part = [];
+    }
+  }
+  if (part.length > 0) yield part;
+}
 
 /** `family table name` of a set. */
 function pathIn(manifest: Manifest, set: SetIndex): string {

@@ -236,7 +236,7 @@ export class MessageWriter {
 
   /** Sets a flag on the message that starts at `at`. */
   addFlags(at: number, flags: number): void {
-    this.#buffer.writeUInt16LE(this.#buffer.readUInt16LE(at + 6) | flags, at + 6);
+    addFlags(this.#buffer, at, flags);
   }
 
   /** A family's fixed header behind the message header (nfgenmsg, ifinfomsg …), padded. */
@@ -336,6 +336,11 @@ export class MessageWriter {
     this.#length = needed;
     return at;
   }
+}
+
+/** Sets flags on the message that starts at `at`. */
+export function addFlags(bytes: Buffer, at: number, flags: number): void {
+  bytes.writeUInt16LE(bytes.readUInt16LE(at + 6) | flags, at + 6);
 }
 
 /** Padding must not carry what was in memory before; memory of its own, which can be handed to another thread. */

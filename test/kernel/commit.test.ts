@@ -31,6 +31,10 @@ class FakeSets implements CommitEdge {
     this.#timers.push({ at: this.#now + delayMs, run });
   }
 
+  afterwards(run: () => void): void {
+    this.later(0, run);
+  }
+
   async advance(ms: number): Promise<void> {
     for (const end = this.#now + ms; this.#now < end; this.#now++) await this.tick();
     await this.tick();
@@ -42,6 +46,8 @@ class FakeSets implements CommitEdge {
     for (const { run } of due) run();
     for (let turn = 0; turn < 400; turn++) await Promise.resolve();
   }
+
+  prepare: CommitEdge['prepare'] = (changes, options) => () => this.transact(changes, options);
 
   async transact(changes: readonly ElementChange[], { separate = false } = {}): Promise<readonly RefusedChange[]> {
     this.transactions.push([...changes]);
@@ -262,6 +268,90 @@ test('an urgent change overtakes a big job, except in the same set', async () =>
   // The first part was under way when the urgent ones came.
   assert.deepEqual(lengths, [1500, 1, 1500, 1501]);
   assert.deepEqual(sets.transactions[1], [add(9, 1)]);
+});
+
+/** What was encoded and sent, in order; a transaction takes a turn. */
+function recorded(sets: FakeSets): string[] {
+  const steps: string[] = [];
+  sets.prepare = (changes, options) => {
+    const name = `${changes.length} of set ${changes[0]?.set}`;
+    steps.push(`encode ${name}`);
+    return async () => {
+      steps.push(`send ${name}`);
+      await new Promise<void>((resolve) => sets.later(1, resolve));
+      return sets.transact(changes, options);
+    };
+  };
+  return steps;
+}
+
+const part = (set: number): ElementChange[] =>
+  Array.from({ length: 2000 }, (_, index) => ({ op: 'add', set, key: Uint8Array.of(index >> 8, index & 255) }));
+
+test('the next part of a big job is encoded while the kernel has the one before it, and gives way all the same', async () => {
+  const sets = new FakeSets();
+  const steps = recorded(sets);
+  const queue = groupCommit(sets);
+  const parts = [1, 2, 3].map((set) => queue.commit(part(set), { bulk: true }));
+  await sets.tick();
+  const urgent = queue.commit([add(9)]);
+  for (let turn = 0; turn < 9; turn++) await sets.advance(2);
+  await Promise.all([...parts, urgent]);
+  assert.deepEqual(steps, [
+    'encode 2000 of set 1',
+    'send 2000 of set 1',
+    'encode 2000 of set 2',
+    'encode 1 of set 0',
+    'send 1 of set 0',
+    'send 2000 of set 2',
+    'encode 2000 of set 3',
+    'send 2000 of set 3',
+  ]);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((set) => sets.keys(set).length),
+    [1, 2000, 2000, 2000],
+  );
+});
+
+test('a group that others may join yet is encoded in its turn', async () => {
+  const sets = new FakeSets();
+  const steps = recorded(sets);
+  const queue = groupCommit(sets);
+  const calls = [queue.commit(part(1), { bulk: true }), queue.commit(part(2).slice(0, 500), { bulk: true })];
+  await sets.tick();
+  calls.push(queue.commit(part(3).slice(0, 500), { bulk: true }));
+  for (let turn = 0; turn < 9; turn++) await sets.advance(2);
+  await Promise.all(calls);
+  assert.deepEqual(steps.slice(2), ['encode 1000 of set 2', 'send 1000 of set 2']);
+});
+
+test('a part that was encoded ahead is encoded anew when it is sent again, and refused in its turn when it can not be', async () => {
+  const sets = new FakeSets();
+  const transact = sets.transact.bind(sets);
+  const unknown = new Set([2]);
+  sets.transact = async (changes, options) => {
+    if (unknown.delete(changes[0]!.set)) throw new PosternError('busy', 'unknown');
+    return transact(changes, options);
+  };
+  const steps = recorded(sets);
+  const queue = groupCommit(sets);
+  const parts = [1, 2].map((set) => queue.commit(part(set), { bulk: true }));
+  for (let turn = 0; turn < 9; turn++) await sets.advance(2);
+  await Promise.all(parts);
+  assert.equal(steps.filter((step) => step === 'encode 2000 of set 2').length, 2);
+  assert.equal(queue.counts.repeated, 1);
+
+  const record = sets.prepare;
+  sets.prepare = (changes, options) => {
+    if (changes[0]?.set === 4) throw new PosternError('invalid', 'no such key');
+    return record(changes, options);
+  };
+  const settled = Promise.allSettled([3, 4, 5].map((set) => queue.commit(part(set), { bulk: true })));
+  for (let turn = 0; turn < 9; turn++) await sets.advance(2);
+  assert.deepEqual(
+    (await settled).map((result) => (result.status === 'rejected' ? result.reason.code : 'ok')),
+    ['ok', 'invalid', 'ok'],
+  );
 });
 
 test('a big job goes on while urgent changes never cease', async () => {

@@ -110,15 +110,13 @@ test('an interval has the same start and end as from nft, which adds a mark befo
 });
 
 test('an interval up to the highest address has no end, and leaves those of others alone', () => {
-  const [, message] = sent([
+  const messages = sent([
     add(PREFIXES, 'ffffff00', { keyEnd: new Uint8Array(Buffer.from('ffffffff', 'hex')) }),
     add(PREFIXES, 'c6336400', { keyEnd: new Uint8Array(Buffer.from('c63364ff', 'hex')) }),
   ]);
+  const elements = messages.slice(1, -1).flatMap(({ body }) => readElements(body).elements);
   assert.deepEqual(
-    readElements((message ?? assert.fail()).body).elements.map(({ key, intervalEnd = false }) => [
-      Buffer.from(key ?? []).toString('hex'),
-      intervalEnd,
-    ]),
+    elements.map(({ key, intervalEnd = false }) => [Buffer.from(key ?? []).toString('hex'), intervalEnd]),
     [
       ['ffffff00', false],
       ['c6336400', false],
@@ -142,20 +140,35 @@ test('only the last element message asks for an acknowledgement', () => {
 });
 
 test('a message number names the changes of its message', () => {
-  const changes = [add(HOSTS, 'c0000201'), add(HOSTS, 'c0000202'), add(SIX, '0'.repeat(32)), add(HOSTS, 'c0000203')];
+  const hosts = [1, 2, 3].map((host) => add(HOSTS, `c000020${host}`));
+  const changes = [...hosts, add(SIX, '0'.repeat(32)), add(HOSTS, 'c0000204')];
   const joined = elementBatch(testManifest, changes, { features: NEWEST, firstSeq: 10 });
-  assert.deepEqual([11, 12, 13].map(joined.changesOf), [
-    { seq: 11, from: 0, to: 2 },
-    { seq: 12, from: 2, to: 3 },
+  assert.deepEqual([11, 12, 13, 14].map(joined.changesOf), [
+    { seq: 11, from: 0, to: 1 },
+    { seq: 12, from: 1, to: 3 },
     { seq: 13, from: 3, to: 4 },
+    { seq: 14, from: 4, to: 5 },
   ]);
-  assert.deepEqual([10, 14].map(joined.changesOf), [undefined, undefined]);
-  assert.equal(joined.nextSeq, 15);
+  assert.deepEqual([10, 15].map(joined.changesOf), [undefined, undefined]);
+  assert.equal(joined.nextSeq, 16);
   const separate = elementBatch(testManifest, changes, { features: OLDEST, firstSeq: 1, separate: true });
   assert.deepEqual(
     [2, 3, 4, 5].map((seq) => separate.changesOf(seq)?.from),
     [0, 0, 0, 1],
   );
+});
+
+test('the first change is alone in its message, which alone asks for the generation when that is wanted', () => {
+  const changes = [1, 2, 3].map((host) => add(HOSTS, `c000020${host}`));
+  const batch = elementBatch(testManifest, changes, { features: NEWEST, firstSeq: 0 });
+  const echoes = () => readMessages(batch.bytes).map(({ flags }) => (flags & FLAG.ECHO) !== 0);
+  assert.deepEqual(echoes(), [false, false, false, false]);
+  batch.askGeneration();
+  assert.deepEqual(echoes(), [false, true, false, false]);
+  const sizes = readMessages(batch.bytes).map(({ type, body }) =>
+    type === NFT.NEWSETELEM ? readElements(body).elements.length : 0,
+  );
+  assert.deepEqual(sizes, [0, 1, 2, 0]);
 });
 
 test('the value behind a key carries over, and there is none behind the last', () => {
