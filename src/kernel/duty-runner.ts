@@ -69,11 +69,11 @@ export class DutyRunner implements DutyOutput {
     }
   }
 
-  reply(family: 4 | 6, bytes: number): Buffer | undefined {
+  reply(family: 4 | 6, bytes: number): DataView | undefined {
     return this.#mayReply(family, bytes) ? this.sender.slot(family, bytes) : undefined;
   }
 
-  replyBack(packet: LoggedPacket, family: 4 | 6, bytes: number): Buffer | undefined {
+  replyBack(packet: LoggedPacket, family: 4 | 6, bytes: number): DataView | undefined {
     if (packet.frameFrom === 0) return this.reply(family, bytes);
     return this.#mayReply(family, bytes) ? this.sender.slotBack(family, bytes, packet) : undefined;
   }

@@ -115,11 +115,11 @@ export class LogSocket {
   #receive(seq: number | undefined): 'empty' | 'read' | 'answered' | Refused {
     const bytes = this.#next();
     if (bytes < 0) return 'empty';
-    const datagram = this.#buffer.subarray(0, bytes);
+    const datagram = this.#buffer;
     let result: 'read' | 'answered' | Refused = 'read';
     try {
       for (let at = 0, end = 0; at < bytes; at = align(end)) {
-        end = messageEnd(datagram, at);
+        end = messageEnd(datagram, at, bytes);
         if (this.packet.read(datagram, at, end)) this.reader.packet(this.packet);
         else if (seq !== undefined && datagram.readUInt16LE(at + 4) === CONTROL.ERROR) {
           result = answerTo(seq, datagram, at, end) ?? result;

@@ -21,18 +21,18 @@ export interface PacketDuty {
 
 export interface DutyOutput {
   /**
-   * A buffer for an IP packet of `bytes` bytes, which is sent after the duty returns. It is longer than that and has old
+   * Memory for an IP packet of `bytes` bytes, which is sent after the duty returns. It is longer than that and has old
    * contents: write every byte. undefined when the duty's reply limit is reached (that is counted): don't answer then.
    * The kernel fills the length and checksum of an IPv4 header; other checksums are the duty's.
    * @param bytes at most MAX_REPLY_BYTES
    */
-  reply(family: 4 | 6, bytes: number): Buffer | undefined;
+  reply(family: 4 | 6, bytes: number): DataView | undefined;
   /**
    * As `reply`, but back on the way that `packet` came: by its device, to the neighbour who brought it, past routes and
    * output rules. Only for a packet that the kernel would answer on that way, too. What came without an Ethernet header is
    * answered by the routes. The checksum of an IPv4 header is the duty's.
    */
-  replyBack(packet: LoggedPacket, family: 4 | 6, bytes: number): Buffer | undefined;
+  replyBack(packet: LoggedPacket, family: 4 | 6, bytes: number): DataView | undefined;
   /** Something that the main thread must know: for decisions, not for every packet. Beyond a bound it is counted and dropped. */
   event(event: unknown): void;
 }

@@ -16,7 +16,7 @@ const SEND_BUFFER_BYTES = 4 << 20;
 /** Of a packet that came by an Ethernet device: where its frame's header lies. */
 export interface Arrival {
   readonly inDevice: number;
-  readonly data: Uint8Array;
+  readonly view: DataView;
   /** 0: it has none. */
   readonly frameFrom: number;
 }
@@ -42,33 +42,37 @@ export class RawSender {
   }
 
   /**
-   * A buffer (some 2,000 bytes long, with old contents) for a whole IP packet of `bytes` bytes. It is queued by this:
-   * write all of it before the next call.
+   * Memory (some 2,000 bytes, with old contents) for a whole IP packet of `bytes` bytes. It is queued by this: write all
+   * of it before the next call.
    */
-  slot(family: 4 | 6, bytes: number): Buffer {
+  slot(family: 4 | 6, bytes: number): DataView {
     return this.#next(family === 4 ? this.#four : this.#six, bytes);
   }
 
+  /** Queues a copy of a whole IP packet. */
+  queue(packet: Uint8Array): void {
+    const { buffer, byteOffset } = this.slot(packet[0]! >> 4 === 6 ? 6 : 4, packet.length);
+    new Uint8Array(buffer, byteOffset).set(packet);
+  }
+
   /** As `slot`, for an answer to a packet with `frameFrom`: in a frame by the device and to the neighbour it came by. */
-  slotBack(family: 4 | 6, bytes: number, { inDevice, data, frameFrom }: Arrival): Buffer {
+  slotBack(family: 4 | 6, bytes: number, { inDevice, view, frameFrom }: Arrival): DataView {
     const packet = this.#next(this.#back, bytes);
     const { memory, addresses, count } = this.#back;
     const at = (count - 1) * SLOT_BYTES;
     const address = (count - 1) * SOCKADDR_LL.BYTES;
-    for (let byte = 0; byte < 6; byte++) {
-      memory[at + byte] = data[frameFrom + 6 + byte] as number;
-      memory[at + 6 + byte] = data[frameFrom + byte] as number;
-    }
     const type = family === 4 ? ETHERTYPE.IPV4 : ETHERTYPE.IPV6;
-    memory[at + 12] = type >> 8;
-    memory[at + 13] = type & 0xff;
-    addresses[address + SOCKADDR_LL.PROTOCOL] = type >> 8;
-    addresses[address + SOCKADDR_LL.PROTOCOL + 1] = type & 0xff;
-    for (let byte = 0; byte < 4; byte++) addresses[address + SOCKADDR_LL.INDEX + byte] = inDevice >>> (8 * byte);
+    memory.setUint32(at, view.getUint32(frameFrom + 6));
+    memory.setUint16(at + 4, view.getUint16(frameFrom + 10));
+    memory.setUint32(at + 6, view.getUint32(frameFrom));
+    memory.setUint16(at + 10, view.getUint16(frameFrom + 4));
+    memory.setUint16(at + 12, type);
+    addresses.setUint16(address + SOCKADDR_LL.PROTOCOL, type);
+    addresses.setInt32(address + SOCKADDR_LL.INDEX, inDevice, true);
     return packet;
   }
 
-  #next(batch: SendBatch, bytes: number): Buffer {
+  #next(batch: SendBatch, bytes: number): DataView {
     if (bytes > SLOT_BYTES - FRAME_FORM.headerBytes) throw new RangeError(`a packet of ${bytes} bytes`);
     if (batch.count === SEND_BATCH) batch.flush(this.counts);
     return batch.slot(bytes);

@@ -61,11 +61,11 @@ export class SendBatch {
   #noted = 0;
   /** What stands in the vectors. */
   readonly #lengths = new Uint16Array(SEND_BATCH);
-  readonly #packets: Buffer[] = [];
+  readonly #packets: DataView[] = [];
   /** SLOT_BYTES of each packet. */
-  readonly memory = fixedBuffer(SEND_BATCH * SLOT_BYTES);
+  readonly memory: DataView;
   /** The form's address of each packet. */
-  readonly addresses: Buffer;
+  readonly addresses: DataView;
   readonly #vectors = fixedBuffer(SEND_BATCH * IOVEC.BYTES);
   readonly #headers = fixedBuffer(SEND_BATCH * MMSGHDR.BYTES);
   readonly #headersAt = addressOf(this.#headers);
@@ -75,15 +75,14 @@ export class SendBatch {
     private readonly form: SendForm,
   ) {
     const { addressBytes, addressFamily, headerBytes } = form;
-    this.addresses = fixedBuffer(SEND_BATCH * addressBytes);
-    const [memoryAt, addressesAt, vectorsAt] = [
-      addressOf(this.memory),
-      addressOf(this.addresses),
-      addressOf(this.#vectors),
-    ];
+    const memory = fixedBuffer(SEND_BATCH * SLOT_BYTES);
+    const addresses = fixedBuffer(SEND_BATCH * addressBytes);
+    this.memory = viewOf(memory);
+    this.addresses = viewOf(addresses);
+    const [memoryAt, addressesAt, vectorsAt] = [addressOf(memory), addressOf(addresses), addressOf(this.#vectors)];
     for (let index = 0; index < SEND_BATCH; index++) {
-      this.#packets.push(this.memory.subarray(index * SLOT_BYTES + headerBytes, (index + 1) * SLOT_BYTES));
-      this.addresses.writeUInt16LE(addressFamily, index * addressBytes);
+      this.#packets.push(viewOf(memory.subarray(index * SLOT_BYTES + headerBytes, (index + 1) * SLOT_BYTES)));
+      addresses.writeUInt16LE(addressFamily, index * addressBytes);
       this.#vectors.writeBigUInt64LE(memoryAt + BigInt(index * SLOT_BYTES), index * IOVEC.BYTES + IOVEC.BASE);
       const header = index * MMSGHDR.BYTES;
       this.#headers.writeBigUInt64LE(addressesAt + BigInt(index * addressBytes), header + MSGHDR.NAME);
@@ -97,14 +96,14 @@ export class SendBatch {
     return this.#count;
   }
 
-  /** The next packet's buffer: behind the header, when the form has one. */
-  slot(bytes: number): Buffer {
+  /** The next packet's memory: behind the header, when the form has one. */
+  slot(bytes: number): DataView {
     const index = this.#count++;
     if (this.#lengths[index] !== bytes) {
       this.#lengths[index] = bytes;
       this.#vectors.writeUInt32LE(this.form.headerBytes + bytes, index * IOVEC.BYTES + IOVEC.LENGTH);
     }
-    return this.#packets[index] as Buffer;
+    return this.#packets[index] as DataView;
   }
 
   /** What is queued from now on can be taken back. */
@@ -144,9 +143,11 @@ export class SendBatch {
     if (destination === undefined) return;
     const to = index * addressBytes + destination.to;
     const from = index * SLOT_BYTES + destination.from;
-    // Byte by byte: a copy of so few by Buffer makes two views first.
-    for (let byte = 0; byte < destination.bytes; byte++) {
-      this.addresses[to + byte] = this.memory[from + byte] as number;
+    for (let offset = 0; offset < destination.bytes; offset += 4) {
+      this.addresses.setUint32(to + offset, this.memory.getUint32(from + offset));
     }
   }
 }
+
+/** Numbers are read and written by views: methods of Buffer cost several times as much. */
+const viewOf = ({ buffer, byteOffset, length }: Uint8Array): DataView => new DataView(buffer, byteOffset, length);

@@ -14,6 +14,11 @@ export function sumWords(data: Uint8Array, from: number, to: number, seed = 0): 
   return sum;
 }
 
+/** Sum of the two 16-bit words of a 32-bit number: as `sumWords` of its four bytes. */
+export function sumOfHalves(word: number): number {
+  return (word >>> 16) + (word & 0xffff);
+}
+
 /** The checksum that a header carries, from the sum of everything that it covers with its own field as 0. */
 export function checksumOf(sum: number): number {
   let folded = sum;

@@ -86,12 +86,13 @@ function u16(data: Uint8Array, at: number): number {
 
 /**
  * End (without padding) of the message at `at`: to walk a datagram in place.
+ * @param limit where the datagram ends
  * @throws PosternError `kernel` when its length doesn't fit.
  */
-export function messageEnd(datagram: Uint8Array, at: number): number {
-  if (datagram.length - at < HEADER_BYTES) throw malformed('cut message header', at);
+export function messageEnd(datagram: Uint8Array, at: number, limit = datagram.length): number {
+  if (limit - at < HEADER_BYTES) throw malformed('cut message header', at);
   const length = (u16(datagram, at) | (u16(datagram, at + 2) << 16)) >>> 0;
-  if (length < HEADER_BYTES || length > datagram.length - at) throw malformed(`message of ${length} bytes`, at);
+  if (length < HEADER_BYTES || length > limit - at) throw malformed(`message of ${length} bytes`, at);
   return at + length;
 }
 

@@ -119,12 +119,14 @@ export class LoggedPacket {
   outDevice = 0;
   /** Counts the group's packets; a gap is a loss. */
   sequence = 0;
-  /** The datagram that the packet lies in, from `payloadFrom` to `payloadTo`: what is read for every packet is read there. */
-  data: Buffer = Buffer.alloc(0);
+  /** Where the packet lies, from `payloadFrom` to `payloadTo`: what is read for every packet is read there. */
+  view: DataView = new DataView(new ArrayBuffer(0));
   payloadFrom = 0;
   payloadTo = 0;
   /** Where the header of its Ethernet frame lies: destination, source, type. 0: it has none. */
   frameFrom = 0;
+  /** What `view` shows. */
+  #data: Buffer = Buffer.alloc(0);
   #linkType = 0;
   #prefixFrom = 0;
   #prefixTo = 0;
@@ -133,12 +135,12 @@ export class LoggedPacket {
 
   /** The packet from its IP header on, as far as it was copied. */
   get payload(): Buffer {
-    return this.data.subarray(this.payloadFrom, this.payloadTo);
+    return this.#data.subarray(this.payloadFrom, this.payloadTo);
   }
 
   /** Text that the rule gave. */
   get prefix(): string {
-    if (!this.#isKnown()) this.#knownPrefix = this.data.toString('latin1', this.#prefixFrom, this.#prefixTo);
+    if (!this.#isKnown()) this.#knownPrefix = this.#data.toString('latin1', this.#prefixFrom, this.#prefixTo);
     return this.#knownPrefix;
   }
 
@@ -150,7 +152,7 @@ export class LoggedPacket {
     const from = this.#prefixFrom;
     const { length } = this.#knownPrefix;
     if (this.#prefixTo - from !== length) return false;
-    for (let at = 0; at < length; at++) if (this.data[from + at] !== this.#knownPrefix.charCodeAt(at)) return false;
+    for (let at = 0; at < length; at++) if (this.#data[from + at] !== this.#knownPrefix.charCodeAt(at)) return false;
     return true;
   }
 
@@ -162,7 +164,7 @@ export class LoggedPacket {
     if (messageTypeAt(data, at) !== PACKET) return false;
     const from = at + HEADER_BYTES + NFGENMSG_BYTES;
     if (end < from) throw malformed('cut netfilter header', at);
-    this.data = data;
+    if (data !== this.#data) this.#see(data);
     this.group = u16(data, from - 2);
     this.hook = this.mark = this.inDevice = this.outDevice = this.sequence = 0;
     this.payloadFrom = this.payloadTo = this.#prefixFrom = this.#prefixTo = 0;
@@ -175,20 +177,25 @@ export class LoggedPacket {
     return true;
   }
 
+  #see(data: Buffer): void {
+    this.#data = data;
+    this.view = new DataView(data.buffer, data.byteOffset, data.length);
+  }
+
   #take(type: number, from: number, to: number): void {
     switch (type) {
       case ATTR.HEADER:
         if (to - from < 3) throw malformed('cut packet header', from);
-        this.hook = this.data[from + 2] as number;
+        this.hook = this.#data[from + 2] as number;
         break;
       case ATTR.MARK:
-        this.mark = u32(this.data, from, to);
+        this.mark = u32(this.#data, from, to);
         break;
       case ATTR.IN:
-        this.inDevice = u32(this.data, from, to);
+        this.inDevice = u32(this.#data, from, to);
         break;
       case ATTR.OUT:
-        this.outDevice = u32(this.data, from, to);
+        this.outDevice = u32(this.#data, from, to);
         break;
       case ATTR.PAYLOAD:
         this.payloadFrom = from;
@@ -197,14 +204,14 @@ export class LoggedPacket {
       case ATTR.PREFIX:
         this.#prefixFrom = from;
         // Without its NUL.
-        this.#prefixTo = to > from && this.data[to - 1] === 0 ? to - 1 : to;
+        this.#prefixTo = to > from && this.#data[to - 1] === 0 ? to - 1 : to;
         break;
       case ATTR.SEQUENCE:
-        this.sequence = u32(this.data, from, to);
+        this.sequence = u32(this.#data, from, to);
         break;
       case ATTR.LINK_TYPE:
         if (to - from !== 2) throw malformed(`16-bit number of ${to - from} bytes`, from);
-        this.#linkType = u16(this.data, from);
+        this.#linkType = u16(this.#data, from);
         break;
       case ATTR.FRAME:
         this.frameFrom = to - from < ETHERNET_BYTES ? 0 : from;

@@ -93,7 +93,7 @@ async function cost(load: Load): Promise<number> {
 function send(raw: RawSender, datagrams: readonly Buffer[], count: number): void {
   for (let sent = 0; sent < count; sent += 1) {
     const datagram = datagrams[sent % datagrams.length]!;
-    datagram.copy(raw.slot(4, datagram.length));
+    raw.queue(datagram);
   }
   raw.flush();
 }

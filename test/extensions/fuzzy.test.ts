@@ -75,7 +75,7 @@ test('at eight rates between the limits the kernel matches what the original wou
           // What a busy machine has missed isn't sent later: the model sees the same.
           flow.nextMs = Math.max(flow.nextMs + flow.gapMs, now - startMs - flow.gapMs);
           const packet = packets[index]!;
-          packet.copy(sender.slot(4, packet.length));
+          sender.queue(packet);
           sender.flush();
           flow.model.matches(Math.floor(now), 100, 0);
           if (!measured) continue;
@@ -133,7 +133,7 @@ test('negated it matches what the plain one leaves: all below the lower limit, n
   const send = (port: number, packets: number) => {
     const packet = encodePacket(udp('127.0.0.1', '127.0.0.1', port));
     for (let sent = 0; sent < packets; sent++) {
-      packet.copy(sender.slot(4, packet.length));
+      sender.queue(packet);
       sender.flush();
     }
   };

@@ -15,10 +15,10 @@ function sending(): ReplySender & { queued(): number } {
   return {
     slot() {
       queued++;
-      return Buffer.alloc(2048);
+      return new DataView(new ArrayBuffer(2048));
     },
     slotBack() {
-      return Buffer.alloc(2048);
+      return new DataView(new ArrayBuffer(2048));
     },
     queued: () => queued,
     note() {
@@ -171,8 +171,12 @@ test('a token bucket gives all of its burst at once and refills with time', () =
 test('an answer goes back only on a way that is known, and within the limit', () => {
   const { runner, sender, counter } = running({}, { replies: { perSecond: 1, burst: 2 } });
   const ways: string[] = [];
-  sender.slot = () => Buffer.alloc(2048, ways.push('routes'));
-  sender.slotBack = () => Buffer.alloc(2048, ways.push('back'));
+  const slotBy = (way: string) => () => {
+    ways.push(way);
+    return new DataView(new ArrayBuffer(2048));
+  };
+  sender.slot = slotBy('routes');
+  sender.slotBack = slotBy('back');
   const framed = packet(1);
   framed.frameFrom = 20;
   for (const copy of [packet(0), framed, framed]) runner.replyBack(copy, 4, 40);

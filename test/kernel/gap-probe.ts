@@ -48,9 +48,8 @@ export async function probeGaps(space: Namespace): Promise<GapProbe> {
   const running = (async () => {
     for (; !stopped; await setTimeout(1)) {
       for (let left = SEND_BATCH; left > 0; left--) {
-        const slot = sender.slot(4, packet.length);
-        packet.copy(slot);
-        slot.writeUInt32BE(FIRST + ((next++ * STEP) % ADDRESSES), DESTINATION_OFFSET);
+        packet.writeUInt32BE(FIRST + ((next++ * STEP) % ADDRESSES), DESTINATION_OFFSET);
+        sender.queue(packet);
       }
       sender.flush();
     }

@@ -18,7 +18,7 @@ for (const [before, since, sent, what] of cases) {
     const sender = new RawSender((await namespace(t)).name);
     t.after(async () => sender.close());
     const queue = (packets: number) => {
-      for (let left = packets; left > 0; left--) packet.copy(sender.slot(4, packet.length));
+      for (let left = packets; left > 0; left--) sender.queue(packet);
     };
     queue(before);
     sender.note();

@@ -45,7 +45,7 @@ export async function ruleBed(scope: Scope, text: string, options: Partial<Engin
     async send(packet) {
       const bytes = packet instanceof Uint8Array ? packet : encodePacket(packet);
       const before = await counts();
-      sender.slot(bytes[0]! >> 4 === 4 ? 4 : 6, bytes.length).set(bytes);
+      sender.queue(bytes);
       sender.flush();
       return (await counts()).map((count, index) => count - before[index]!);
     },

@@ -21,11 +21,12 @@ export interface Flood {
 /** Sends SYNs from many addresses and ports; answers how many left. */
 export async function flood(namespace: string, { from, to, port, packets, perSecond }: Flood): Promise<number> {
   const sender = new RawSender(namespace);
-  const template = synTemplate(from, to, port);
+  const packet = synTemplate(from, to, port);
   const start = performance.now();
   try {
     for (let index = 0; index < packets; index++) {
-      writeSyn(sender.slot(from.family, template.length), template, from.family, index);
+      writeSyn(packet, from.family, index);
+      sender.queue(packet);
       if (index % SEND_BATCH !== SEND_BATCH - 1) continue;
       sender.flush();
       if (perSecond === undefined) {
@@ -63,14 +64,13 @@ function synTemplate(from: Address, to: Address, port: number): Buffer {
   return packet;
 }
 
-function writeSyn(slot: Buffer, template: Buffer, family: 4 | 6, index: number): void {
-  template.copy(slot);
+function writeSyn(packet: Buffer, family: 4 | 6, index: number): void {
   const tcp = family === 4 ? 20 : 40;
   const [source, end] = family === 4 ? [12, 20] : [8, 40];
-  slot[family === 4 ? 15 : 23] = index & 255;
-  slot.writeUInt16BE(1024 + ((index >> 8) % 60_000), tcp);
-  slot.writeUInt32BE(index >>> 0, tcp + 4);
-  slot.writeUInt16BE(0, tcp + 16);
-  const pseudo = sumWords(slot, source, end, TCP + 20);
-  slot.writeUInt16BE(checksumOf(sumWords(slot, tcp, tcp + 20, pseudo)), tcp + 16);
+  packet[family === 4 ? 15 : 23] = index & 255;
+  packet.writeUInt16BE(1024 + ((index >> 8) % 60_000), tcp);
+  packet.writeUInt32BE(index >>> 0, tcp + 4);
+  packet.writeUInt16BE(0, tcp + 16);
+  const pseudo = sumWords(packet, source, end, TCP + 20);
+  packet.writeUInt16BE(checksumOf(sumWords(packet, tcp, tcp + 20, pseudo)), tcp + 16);
 }

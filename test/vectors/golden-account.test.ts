@@ -90,7 +90,7 @@ test('ACCOUNT counts what the recorded module counted', async (t) => {
     assert.equal(parseAddress(one.dst).value, parseAddress('10.0.0.1').value, 'the address of the target');
     const bytes = encodePacket(packetOf(one));
     assert.equal(bytes.length, one.ip_total_length);
-    for (let sent = 0; sent < one.packets; sent++) bytes.copy(sender.slot(4, bytes.length));
+    for (let sent = 0; sent < one.packets; sent++) sender.queue(bytes);
   }
   sender.flush();
   sender.close();

@@ -65,7 +65,10 @@ function responded(prefix: string, copy: Uint8Array): Buffer[] {
   if (mode === undefined) throw new Error(`no rule of a trap logs "${prefix}"`);
   let packet: Buffer | undefined;
   const draw = Math.floor(Math.random() * 2 ** 32);
-  const copied = { data: copy, payloadFrom: 0, payloadTo: copy.length };
-  answerSegment(copied, mode, draw, (_, bytes) => (packet = Buffer.alloc(bytes, 0xee)));
+  const view = new DataView(copy.buffer, copy.byteOffset, copy.length);
+  answerSegment({ view, payloadFrom: 0, payloadTo: copy.length }, mode, draw, (_, bytes) => {
+    packet = Buffer.alloc(bytes, 0xee);
+    return new DataView(packet.buffer, packet.byteOffset, bytes);
+  });
   return packet === undefined ? [] : [packet];
 }

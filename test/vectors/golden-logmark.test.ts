@@ -188,7 +188,7 @@ async function run(row: Row): Promise<void> {
   for (const packet of sentFor(row, lines, family)) {
     const bytes = encodePacket(packet);
     const before = records.length;
-    bytes.copy(sender.slot(packet.source.family, bytes.length));
+    sender.queue(bytes);
     sender.flush();
     await until(`${row.label}: a line`, () => records.length > before, 10_000);
   }

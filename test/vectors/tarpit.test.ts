@@ -42,10 +42,11 @@ function answered(vector: TarpitVector, family: 4 | 6): TcpFields | undefined {
   };
   const data = encodePacket({ ...packet, tcp: header, payload: new Uint8Array(vector.in_payload_len) });
   let written: Buffer | undefined;
-  const copy = { data, payloadFrom: 0, payloadTo: data.length };
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const copy = { view, payloadFrom: 0, payloadTo: data.length };
   const isAnswered = answerSegment(copy, vector.mode, vector.random_draw, (_, bytes) => {
     written = Buffer.alloc(bytes, 0xee);
-    return written;
+    return new DataView(written.buffer, written.byteOffset, bytes);
   });
   if (!isAnswered || written === undefined) return undefined;
   if (family === 4) assert.equal(checksum(written.subarray(0, 20)), 0, 'the checksum of the IPv4 header');

@@ -86,7 +86,7 @@ class KnockService implements Service {
     const ports = { sourcePort: udp.destinationPort, destinationPort: udp.sourcePort };
     const packet = encodePacket({ source: destination, destination: source, protocol, udp: ports, payload });
     this.#sender ??= new RawSender();
-    packet.copy(this.#sender.slot(source.family, packet.length));
+    this.#sender.queue(packet);
     this.#sender.flush();
   }
 

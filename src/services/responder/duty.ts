@@ -10,8 +10,8 @@ export const createDuty: CreateDuty = () => {
   let asked: LoggedPacket | undefined;
   let prefix = '';
   let way: ResponderWay | undefined;
-  const routed = (family: 4 | 6, bytes: number): Buffer | undefined => output?.reply(family, bytes);
-  const back = (family: 4 | 6, bytes: number): Buffer | undefined => asked && output?.replyBack(asked, family, bytes);
+  const routed = (family: 4 | 6, bytes: number): DataView | undefined => output?.reply(family, bytes);
+  const back = (family: 4 | 6, bytes: number): DataView | undefined => asked && output?.replyBack(asked, family, bytes);
   return {
     packet(packet, out) {
       // Mostly it is that of the packet before.

@@ -12,8 +12,9 @@ export const createDuty: CreateDuty = () => ({
     const request = packet.payload;
     const four = (request[0] as number) >> 4 === 4;
     const ipBytes = four ? ((request[0] as number) & 15) * 4 : 40;
-    const reply = out.reply(four ? 4 : 6, (four ? 20 : 40) + TCP_BYTES);
-    if (reply === undefined) return;
+    const memory = out.reply(four ? 4 : 6, (four ? 20 : 40) + TCP_BYTES);
+    if (memory === undefined) return;
+    const reply = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
     const tcp = four ? ipv4(request, reply) : ipv6(request, reply);
     reply.writeUInt16BE(request.readUInt16BE(ipBytes + 2), tcp);
     reply.writeUInt16BE(request.readUInt16BE(ipBytes), tcp + 2);

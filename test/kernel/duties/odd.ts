@@ -25,7 +25,7 @@ export const createDuty: CreateDuty = (given) => {
         out.event({ seen, prefix, hook, mark, group, payloadBytes, version: (payload[0] as number) >> 4 });
       }
       if (spec.throw) {
-        out.reply(4, 40)?.fill(0);
+        out.reply(4, 40)?.setUint8(0, 0);
         throw new Error('odd');
       }
     },
