@@ -145,10 +145,11 @@ export class Countries {
 
 /** Made when they are asked for: half a million at a time are a burden on the memory's collector. */
 function* additions(ranges: PackedRanges, set: SetIndex): Iterable<ElementChange> {
-  const bytes = new Uint8Array(ranges.records());
+  const { buffer, byteOffset, length } = ranges.records();
   const size = addressBits(ranges.family) / 8;
-  for (let at = 0; at < bytes.length; at += 2 * size)
-    yield { op: 'add', set, key: bytes.subarray(at, at + size), keyEnd: bytes.subarray(at + size, at + 2 * size) };
+  // `subarray` takes twice as long as a view, which half a million ranges make a million of.
+  const at = (byte: number): Uint8Array => new Uint8Array(buffer, byteOffset + byte, size);
+  for (let byte = 0; byte < length; byte += 2 * size) yield { op: 'add', set, key: at(byte), keyEnd: at(byte + size) };
 }
 
 const missing = 'missing';

@@ -243,12 +243,12 @@ const MAX_KEY_BYTES = 64;
 
 /** The value behind a key; undefined behind the last one. */
 export function successor(key: Uint8Array): Uint8Array | undefined {
-  // Uint8Array.from asks an iterator for each byte.
-  const next = new Uint8Array(key);
+  const next = new Uint8Array(key.length);
+  let carry = 1;
   for (let index = next.length - 1; index >= 0; index--) {
-    const byte = ((next[index] as number) + 1) & 0xff;
-    next[index] = byte;
-    if (byte !== 0) return next;
+    const sum = (key[index] as number) + carry;
+    next[index] = sum & 0xff;
+    carry = sum >> 8;
   }
-  return undefined;
+  return carry === 0 ? next : undefined;
 }

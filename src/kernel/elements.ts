@@ -54,7 +54,11 @@ export async function openElements(options: ElementsOptions = {}): Promise<Kerne
  * @throws PosternError `not-found` (no such namespace), `system` (not permitted)
  */
 export function daemonExchange(options: Pick<ElementsOptions, 'namespace'> = {}): Exchange {
-  return new ShortCut(netfilterExchange(options.namespace), threadExchange(options));
+  const near = netfilterExchange(options.namespace);
+  const thread = threadExchange(options);
+  // Until it runs takes some 90 ms, in which a policy is compiled meanwhile.
+  thread.start();
+  return new ShortCut(near, thread);
 }
 
 /** The same over an exchange that is open already. */

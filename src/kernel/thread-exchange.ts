@@ -55,6 +55,11 @@ export class ThreadExchange implements Exchange {
 
   constructor(private readonly options: ThreadOptions) {}
 
+  /** Starts the thread before something is asked of it. Idle, it keeps no process alive. */
+  start(): void {
+    this.#started();
+  }
+
   async transact(batch: Buffer): Promise<TransactionResult> {
     const answer = await this.#ask({ do: 'transact', bytes: batch });
     if (!('transaction' in answer)) throw unexpected();
