@@ -93,7 +93,11 @@ export function compileRule(
   };
 
   function siteOf(match: Match): RuleSite {
-    const early = { id: known.id, chain: known.chain, number: known.number, text: ast.text, families: bothFamilies };
+    const early: RuleFacts = {
+      ...{ id: known.id, chain: known.chain, number: known.number, text: ast.text },
+      families: bothFamilies,
+      ...(l4.protocols && { protocols: l4.protocols }),
+    };
     return new RuleSite(draft, match.at, known.id, standing, early, ast);
   }
 }
@@ -139,7 +143,7 @@ function coreLook(match: Match, site: RuleSite): Condition[] {
     case 'fragment':
       return [{ fragment: fragment() }];
     case 'short':
-      return [{ fragment: short() }];
+      return [{ fragment: short(site) }];
     default:
       return [];
   }

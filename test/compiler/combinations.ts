@@ -127,13 +127,20 @@ const single: readonly Single[] = Object.entries(matches).flatMap(([name, values
   values.map((value, index) => ({ name, value, own: ours.has(name), plain: index === 0 })),
 );
 
+const pairsOf = (is: (one: Single, other: Single) => boolean): readonly Keys[] =>
+  single.flatMap((one, index) =>
+    single
+      .slice(index + 1)
+      .filter((other) => one.name !== other.name && is(one, other))
+      .map((other) => withNeeds({ [one.name]: one.value, [other.name]: other.value })),
+  );
+const isUsual = (one: Single, other: Single): boolean => (one.own || other.own) && (one.plain || other.plain);
+
 /** Each match of an extension with each other match, one of the two as it is. */
-export const pairs: readonly Keys[] = single.flatMap((one, index) =>
-  single
-    .slice(index + 1)
-    .filter((other) => one.name !== other.name && (one.own || other.own) && (one.plain || other.plain))
-    .map((other) => withNeeds({ [one.name]: one.value, [other.name]: other.value })),
-);
+export const pairs = pairsOf(isUsual);
+
+/** The others: matches of the language's own with each other, and two that are both negated or in another form. */
+export const otherPairs = pairsOf((one, other) => !isUsual(one, other));
 
 /** The matches with what they need. */
 function withNeeds(keys: Keys): Keys {

@@ -120,6 +120,12 @@ const cases: Readonly<Record<string, readonly (readonly [rule: string, ...expect
       'meta l4proto tcp ip6 length < 20 drop',
       'meta l4proto udp ip6 length < 8 drop',
     ],
+    [
+      '{ tcp: 22, short: true, do: drop }',
+      'meta l4proto tcp ip length < 40 tcp dport 22 drop',
+      'meta l4proto tcp ip6 length < 20 tcp dport 22 drop',
+    ],
+    ['{ family: ipv6, udp: 53, short: true, do: drop }', 'meta l4proto udp ip6 length < 8 udp dport 53 drop'],
   ],
   verdicts: [
     ['{ do: drop }', 'drop'],

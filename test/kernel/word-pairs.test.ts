@@ -6,12 +6,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { renderRuleset } from '../../src/nft/render.js';
-import { chains, judge, matchedActions, missingWords, pairs, ruleText } from '../compiler/combinations.js';
+import { chains, judge, matchedActions, missingWords, otherPairs, pairs, ruleText } from '../compiler/combinations.js';
 import { namespace } from './namespace.js';
 
 test('all words of the language are combined', () => assert.deepEqual(missingWords, []));
 
-/** Here all combinations are tried; in each other chain a third of them, another one in the next. */
+/**
+ * Here all combinations are tried; in each other chain a third of them, another one in the next. Of the other pairs each is
+ * tried in one of these chains, and in one of the rest.
+ */
 const whole: ReadonlySet<string> = new Set(['ingress', 'input', 'forward']);
 
 for (const [turn, chain] of chains.entries()) {
@@ -22,7 +25,12 @@ for (const [turn, chain] of chains.entries()) {
       ...pairs.map((keys) => ruleText(keys, passing)),
       ...matchedActions.map((rule) => ruleText(rule.keys, rule.do)),
     ];
-    const rules = whole.has(chain) ? all : all.filter((_, index) => index % 3 === turn % 3);
+    const others = otherPairs.map((keys) => ruleText(keys, passing));
+    const group = chains.filter((one) => whole.has(one) === whole.has(chain));
+    const rules = [
+      ...(whole.has(chain) ? all : all.filter((_, index) => index % 3 === turn % 3)),
+      ...others.filter((_, index) => index % group.length === group.indexOf(chain)),
+    ];
     const parts = judge(chain, rules);
     for (const { rule, why } of parts.flatMap(({ refused }) => refused)) {
       assert.ok(why.hint !== undefined, `{ ${rule} }: nothing says what to do: ${why.message}`);

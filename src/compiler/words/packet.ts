@@ -51,13 +51,22 @@ export const fragment = (): MatchFragment => ({
   disjoint: true,
 });
 
-/** Shorter than the headers that the packet must have. */
-export const short = (): MatchFragment => ({
-  anyOf: [tooShort(4, 'tcp', 40), tooShort(4, 'udp', 28), tooShort(6, 'tcp', 20), tooShort(6, 'udp', 8)],
-  disjoint: true,
-});
+/** Headers of protocols, IPv4's own of 20 bytes counted by its length field. */
+const shortest = [
+  { family: 4, protocol: 'tcp', number: 6, bytes: 40 },
+  { family: 4, protocol: 'udp', number: 17, bytes: 28 },
+  { family: 6, protocol: 'tcp', number: 6, bytes: 20 },
+  { family: 6, protocol: 'udp', number: 17, bytes: 8 },
+] as const;
 
-function tooShort(family: 4 | 6, protocol: string, bytes: number): { family: 4 | 6; statements: Statement[] } {
-  const length: Expression = payload(family === 4 ? 'ip' : 'ip6', 'length');
-  return { family, statements: [match(meta('l4proto'), protocol), match(length, bytes, '<')] };
+/** Shorter than the headers that the packet must have. nft refuses two protocols in a rule: only the rule's own are asked for. */
+export function short(site: RuleSite): MatchFragment {
+  const own = shortest.filter(({ number }) => site.rule.protocols?.includes(number) ?? true);
+  return {
+    anyOf: own.map(({ family, protocol, bytes }) => {
+      const length: Expression = payload(family === 4 ? 'ip' : 'ip6', 'length');
+      return { family, statements: [match(meta('l4proto'), protocol), match(length, bytes, '<')] };
+    }),
+    disjoint: true,
+  };
 }

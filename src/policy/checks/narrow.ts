@@ -75,11 +75,11 @@ function protocolsOfMatch(match: Match): ReadonlySet<number> | undefined {
   switch (match.word) {
     case 'tcp':
     case 'flags':
-    case 'short':
       return new Set([tcp]);
     case 'udp':
       return new Set([udp]);
     case 'port':
+    case 'short':
       return new Set([tcp, udp]);
     case 'icmp':
       return new Set([icmpProtocol[4], icmpProtocol[6]]);

@@ -162,9 +162,9 @@ export const coreMatches: readonly MatchDefinition[] = [
   }),
   define({
     name: 'short',
-    description: 'TCP packets that are too short to hold a header.',
+    description: 'Packets of TCP and UDP that are too short to hold their header.',
     schema: Value(present),
-    excludes: ['udp', 'port', 'icmp'],
+    excludes: ['icmp'],
     build: (_, { at }) => ({ at, word: 'short' }),
   }),
   define({
