@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 
 fail() { echo "setup: $*" >&2; exit 1; }
 
-major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null) || fail "Node.js 20 or newer is needed; install it from https://nodejs.org"
-[ "$major" -ge 20 ] || fail "Node.js 20 or newer is needed, this is $(node --version); install a newer one from https://nodejs.org"
+# 20.12 and 21.7 brought crypto.hash, which the daemon needs.
+has=$(node -p 'typeof require("node:crypto").hash' 2>/dev/null) || fail "Node.js 20.12 or newer is needed; install it from https://nodejs.org"
+[ "$has" = function ] || fail "Node.js 20.12 or newer is needed, this is $(node --version); install a newer one from https://nodejs.org"
 
 # The stamp holds the lockfile that node_modules was installed from.
 stamp=node_modules/.postern-lock

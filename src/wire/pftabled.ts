@@ -58,7 +58,7 @@ export function pftabledKey(file: Uint8Array): HmacSha1 {
       `a pftabled key has ${pftabledKeyBytes} bytes, this file has ${file.length}; make one with: head -c 20 /dev/urandom`,
     );
   }
-  return new HmacSha1(file.subarray(0, pftabledKeyBytes));
+  return new HmacSha1(file.subarray(0, pftabledKeyBytes), digestAt);
 }
 
 /** Writes a datagram and signs it; without a key its digest is zero. */
@@ -70,7 +70,7 @@ export function encodePftabled(message: PftabledMessage, key?: HmacSha1): Buffer
   datagram.writeUInt32BE(message.address, addressAt);
   datagram.write(message.table, tableAt, pftabledTableBytes, 'latin1');
   datagram.writeUInt32BE(message.timestamp, timestampAt);
-  if (key !== undefined) key.digest(datagram, digestAt).copy(datagram, digestAt);
+  if (key !== undefined) key.digest(datagram).copy(datagram, digestAt);
   return datagram;
 }
 
@@ -92,11 +92,11 @@ export function decodePftabled(datagram: Buffer): PftabledMessage | undefined {
  * and signed as if byte 3 were 32, whatever it is (what a server of 1.06 and later checks, and the PHP client sends).
  */
 export function isSignedPftabled(datagram: Buffer, key: HmacSha1): boolean {
-  if (key.verify(datagram, digestAt, digestAt)) return true;
+  if (key.verify(datagram)) return true;
   if (datagram[0] !== 1 || datagram[maskAt] === hostMask) return false;
   const asHost = Buffer.from(datagram);
   asHost[maskAt] = hostMask;
-  return key.verify(asHost, digestAt, digestAt);
+  return key.verify(asHost);
 }
 
 /**
