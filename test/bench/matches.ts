@@ -7,6 +7,7 @@ import { FLAG_BIT, type Packet } from '../../src/wire/packet.js';
 import { compiled, tcp, udp } from '../kernel/scratch-world.js';
 import type { Bench, BenchRow } from './bench.js';
 import { geoipRows } from './geoip.js';
+import { ifaceRow } from './iface.js';
 import { scorerRow } from './psd.js';
 import { onRoad, packetUs, type Road, roadEnds } from './road.js';
 
@@ -120,6 +121,7 @@ export const matchesBench: Bench = {
   title: 'Matches: what a rule with each costs a packet, beside a chain that only counts',
   async *run() {
     for (const cost of costs) yield await costRow(cost);
+    yield await ifaceRow();
     yield* geoipRows();
     yield scorerRow();
   },
