@@ -91,11 +91,12 @@ test('a condition lives as long as the recorded one', async (t) => {
   let rules = 2;
   const bed = await ruleBed(t, policyOf(rules));
   const { conditions } = bed.bench.engine;
-  let compared = 0;
+  let [compared, leftOut] = [0, 0];
   for (const { action, ls, flag } of golden.lifetime) {
     const next = rulesAfter(action, rules);
     if (next === undefined) {
       t.diagnostic(`not replayed: ${action}`);
+      leftOut++;
       continue;
     }
     rules = next;
@@ -108,4 +109,5 @@ test('a condition lives as long as the recorded one', async (t) => {
   }
   t.diagnostic(`compared ${compared} states`);
   assert.ok(compared > 0);
+  assert.equal(compared + leftOut, golden.lifetime.length);
 });

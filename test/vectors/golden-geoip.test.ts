@@ -16,7 +16,7 @@ import { matchHost } from '../kernel/match-host.js';
 import { udp } from '../kernel/scratch-world.js';
 import { loadGolden } from './golden.js';
 import { readOriginal, yamlKeys } from './original-rule.js';
-import { RowRun } from './row-run.js';
+import { RowRun, resultsIn } from './row-run.js';
 import { given, replayUsage, takes, type UsageRow } from './usage.js';
 
 interface Golden {
@@ -91,7 +91,7 @@ test('geoip takes the packets that the recorded module took', async (t) => {
       }
     }
   }
-  compared.end(t);
+  compared.end(t, resultsIn(golden.rows));
 });
 
 const queryDifferences = {
@@ -114,7 +114,7 @@ test('the database is asked as by the original', async (t) => {
     const status = await run(['geoip', 'query', ...args], io, commands);
     compared.check(query.cmd, query, [status === 0, seen.out], [query.rc === 0, query.stdout]);
   }
-  compared.end(t);
+  compared.end(t, golden.query.length);
 });
 
 const usageDifferences = {

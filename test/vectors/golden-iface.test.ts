@@ -94,7 +94,10 @@ test('iface takes the packets that the recorded module took', async (t) => {
       run.check(label, { ...event, flag }, found[index] === 1, event.true.includes(flag));
     }
   }
-  run.end(t);
+  run.end(
+    t,
+    events.reduce((sum, event) => sum + event.true.length + event.false.length, 0),
+  );
 });
 
 const usageDifferences = {

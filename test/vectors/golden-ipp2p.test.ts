@@ -109,7 +109,7 @@ test('ipp2p recognises the packets that the recorded module matched', async (t) 
     }
   }
   t.diagnostic(`${inKernel} by the rules alone, the others by the classifier`);
-  run.end(t);
+  run.end(t, golden.tables.flatMap(({ rows }) => rows).length);
 });
 
 test('commands that the recorded module took are taken, and those that it refused are refused', (t) => {

@@ -128,7 +128,7 @@ test('length2 sees the lengths that the recorded module saw', async (t) => {
       run.check(label, { ...row, family, layer }, { length: matching[0] ?? null, known }, seen(row.length_seen));
     }
   }
-  run.end(t);
+  run.end(t, tables.flatMap(({ rows }) => rows).length);
 });
 
 /** IPv6 without its header. */

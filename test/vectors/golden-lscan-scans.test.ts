@@ -98,9 +98,9 @@ test('scans and connections are counted as the recorded module counted them', as
   const run = new RowRun<Scan>(differences);
   for (const one of scans) {
     const work = replay(one.scan);
-    if (work === undefined) t.diagnostic(`not replayed: ${one.scan}`);
+    if (work === undefined) run.leaveOut(t, one.scan);
     else run.check(one.scan, one, summary(one, await counted(work)), summary(one, theirs(one)));
   }
-  run.end(t);
+  run.end(t, scans.length);
   assert.ok(ports.length > 0);
 });

@@ -109,7 +109,9 @@ test('the rules tell scans from connections as the recorded module did', async (
   }
   t.diagnostic(`lscan: ${golden.sessions.length} sessions, ${compared} results compared`);
   for (const [reason, count] of seen) t.diagnostic(`differs on purpose, ${count}: ${reason}`);
+  const results = golden.sessions.reduce((sum, { packets, rules }) => sum + packets.length * rules.length, 0);
   assert.ok(compared > 0);
+  assert.equal(compared, results, 'of each rule for each packet');
 });
 
 /** Replies that belong to this packet; the recording has some of connections before. */

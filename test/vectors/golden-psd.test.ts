@@ -126,7 +126,12 @@ test('the scorer finds the packets that the recorded module found', (t) => {
   t.diagnostic(`psd on the scorer: compared ${compared} of ${golden.sequences.length} sequences`);
   for (const [reason, count] of seen) t.diagnostic(`differs on purpose, ${count}: ${reason}`);
   assert.ok(compared > 0);
+  assert.equal(compared + differing(seen), golden.sequences.length);
 });
+
+/** How many sequences differ on purpose. */
+const differing = (seen: ReadonlyMap<string, number>): number =>
+  [...seen.values()].reduce((sum, count) => sum + count, 0);
 
 /** Why the kernel form can't say what the module said; what it should say instead, where that is known. */
 const kernelDifferences: Readonly<Record<string, (sequence: Sequence) => boolean>> = {
@@ -187,6 +192,7 @@ test('the rules find with real packets what the recorded module found', async (t
   t.diagnostic(`psd in the kernel: compared ${compared} of ${golden.sequences.length} sequences`);
   for (const [reason, count] of seen) t.diagnostic(`differs on purpose, ${count}: ${reason}`);
   assert.ok(compared > 0);
+  assert.equal(compared + differing(seen), golden.sequences.length);
 
   async function play(sequence: Sequence): Promise<{ found: number[]; late: boolean }> {
     const { delayMs } = limitsOf(sequence);

@@ -83,8 +83,7 @@ const datagram = (bytes: number) => udp('127.0.0.2', '127.0.0.1', 9, new Uint8Ar
 
 test('quotas match and count as the recorded module did', async (t) => {
   const bed = await ruleBed({ after }, 'version: 1\nchains: { input: { rules: [] } }\n');
-  let compared = 0;
-  let differing = 0;
+  let [scenarios, compared, differing] = [0, 0, 0];
   for (const scenario of golden.scenarios) {
     const reason = Object.entries(differences).find(([, differs]) => differs(scenario))?.[0];
     if (reason !== undefined) {
@@ -109,11 +108,13 @@ test('quotas match and count as the recorded module did', async (t) => {
       assert.equal(String((await quotas.get(name)).value), proc.trim(), label);
       compared++;
     }
+    scenarios++;
   }
   t.diagnostic(
     `quota2: ${golden.scenarios.length} scenarios, ${differing} differ on purpose, ${compared} packets compared`,
   );
   assert.ok(compared > 0);
+  assert.equal(scenarios + differing, golden.scenarios.length);
 });
 
 test('what is written to a quota makes of it what it made of the recorded one', (t) => {
@@ -152,11 +153,12 @@ function rulesAfter(action: string, before: number): number | undefined {
 test('a quota lives as long as the recorded one, and what happens to rules changes nothing of it', async (t) => {
   const bed = await ruleBed(t, sharing(0, '0', false));
   const { quotas } = bed.bench.engine;
-  let [rules, amount, compared] = [0, '1000', 0];
+  let [rules, amount, compared, leftOut] = [0, '1000', 0, 0];
   for (const { action, ls, value } of golden.lifetime) {
     const next = rulesAfter(action, rules);
     if (next === undefined) {
       t.diagnostic(`not replayed: ${action}`);
+      leftOut++;
       continue;
     }
     const isNew = /^add rule|^re-added/.test(action);
@@ -176,4 +178,5 @@ test('a quota lives as long as the recorded one, and what happens to rules chang
   }
   t.diagnostic(`compared ${compared} states`);
   assert.ok(compared > 0);
+  assert.equal(compared + leftOut, golden.lifetime.length);
 });

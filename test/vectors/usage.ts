@@ -189,5 +189,5 @@ export function replayUsage(
     const found = said.length === 0 ? 'taken' : 'refused';
     run.check(`${cmd} (${said.join(' | ')})`, command, found, rc === 0 ? 'taken' : 'refused');
   }
-  run.end(t);
+  run.end(t, rows.length);
 }
