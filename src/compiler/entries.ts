@@ -6,6 +6,7 @@
 import type { AddressRange } from '../net/address.js';
 import { compareRanges } from '../net/prefix.js';
 import { flattenNested, rangePrefixes } from '../net/ranges.js';
+import { isInShard } from '../net/shards.js';
 import type { Element, NftSet, Ruleset } from '../nft/model.js';
 import { rangeExpression } from '../nft/range.js';
 import type { ManifestSet, Plan, PlanEntry, PlanTable } from './plan.js';
@@ -28,8 +29,10 @@ function fill(
   contents: ReadonlyMap<string, readonly AddressRange[]>,
 ): NftSet {
   if (known?.role.kind !== 'table') return set;
-  const { table, tier, family } = known.role;
-  const ranges = (contents.get(table) ?? []).filter((range) => range.family === family && tierOf(range) === tier);
+  const { table, tier, family, shard } = known.role;
+  const ranges = (contents.get(table) ?? []).filter(
+    (range) => range.family === family && tierOf(range) === tier && (shard === undefined || isInShard(range, shard)),
+  );
   if (ranges.length === 0) return set;
   return { ...set, elements: ranges.map((range): Element => ({ value: rangeExpression(range) })) };
 }

@@ -5,6 +5,7 @@ import type { Line } from '../extensions/fragment.js';
 import type { SetRequest, TableSets } from '../extensions/site.js';
 import type { Family } from '../net/address.js';
 import { formatDuration } from '../net/duration.js';
+import { shardCount } from '../net/shards.js';
 import { counter, deleteFrom, jump, returnVerdict, update } from '../nft/build.js';
 import type { Origin, Verdict } from '../nft/model.js';
 import type { Position, TableDecl } from '../policy/ast.js';
@@ -19,7 +20,8 @@ export function declareTables(draft: Draft): void {
   for (const decl of draft.policy.tables.values()) {
     if (decl.backend !== 'nft') continue;
     for (const family of bothFamilies) {
-      for (const tier of ['hosts', 'prefixes'] as const) declare(draft, decl, tier, family);
+      declare(draft, decl, 'hosts', family);
+      declarePrefixes(draft, decl, family);
     }
   }
 }
@@ -35,7 +37,7 @@ export function tableSets(draft: Draft, name: string, at: Position): TableSets {
     linesToAdd(draft, decl, what, timeoutMs);
   return {
     hosts,
-    prefixes: (family) => declare(draft, decl, 'prefixes', family),
+    prefixes: (family) => declarePrefixes(draft, decl, family),
     addLines,
     add: (what, timeoutMs = decl.timeoutMs) => addChain(draft, decl, what, timeoutMs, addLines(what, timeoutMs), at),
     delete: (what) =>
@@ -43,18 +45,26 @@ export function tableSets(draft: Draft, name: string, at: Position): TableSets {
   };
 }
 
-function declare(draft: Draft, decl: TableDecl, tier: Tier, family: Family): string {
-  const key = `${decl.name} ${tier} ${family}`;
+/** A set of so many intervals is changed within 20 ms, of which the kernel needs most to go through it. */
+const mostInOneSet = 100_000;
+
+function declarePrefixes(draft: Draft, decl: TableDecl, family: Family): string[] {
+  if (decl.size <= mostInOneSet) return [declare(draft, decl, 'prefixes', family)];
+  return Array.from({ length: shardCount }, (_, shard) => declare(draft, decl, 'prefixes', family, shard));
+}
+
+function declare(draft: Draft, decl: TableDecl, tier: Tier, family: Family, shard?: number): string {
+  const key = `${decl.name} ${tier} ${family} ${shard}`;
   const known = draft.tableSets.get(key);
   if (known !== undefined) return known;
-  const name = draft.ruleset.set(requestOf(decl, tier, family), originOf(decl.at), decl.size);
+  const name = draft.ruleset.set(requestOf(decl, tier, family, shard), originOf(decl.at), decl.size);
   draft.tableSets.set(key, name);
   return name;
 }
 
 /** How a table's set looks. Its name doesn't tell shapes apart: change one here and the other there. */
-const requestOf = (decl: TableDecl, tier: Tier, family: Family): SetRequest => ({
-  role: { kind: 'table', tier, table: decl.name, family },
+const requestOf = (decl: TableDecl, tier: Tier, family: Family, shard?: number): SetRequest => ({
+  role: { kind: 'table', tier, table: decl.name, family, ...(shard !== undefined && { shard }) },
   key: { type: [addressType(family)] },
   flags: tier === 'hosts' ? ['dynamic', 'timeout'] : ['interval', 'timeout'],
   ...(tier === 'hosts' && { size: decl.size }),

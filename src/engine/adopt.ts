@@ -29,12 +29,13 @@ export async function adopt(table: LiveTable, options: AdoptOptions): Promise<Ta
   const change = new TableChange(table, fromKernel);
   for (const family of families) {
     const { hosts, prefixes } = table.sets[family];
-    if (hosts !== undefined && present(hosts)) adoptHosts(change, family, await kernel.dump(hosts), options);
-    if (prefixes !== undefined && present(prefixes)) {
-      const pieces = (await kernel.dump(prefixes)).map((element) => elementPiece(element, clock.steady()));
-      if (table.entries[family].nested) for (const piece of pieces) adoptNested(change, family, piece, options);
-      else adoptPieces(change, family, pieces, options);
+    for (const set of hosts.filter(present)) adoptHosts(change, family, await kernel.dump(set), options);
+    const pieces: Piece[] = [];
+    for (const set of prefixes.filter(present)) {
+      for (const element of await kernel.dump(set)) pieces.push(elementPiece(element, clock.steady()));
     }
+    if (table.entries[family].nested) for (const piece of pieces) adoptNested(change, family, piece, options);
+    else adoptPieces(change, family, pieces, options);
   }
   return change;
 }

@@ -10,8 +10,8 @@ import type { Line } from '../nft/render.js';
 import { loadScript } from '../nft/transaction.js';
 import type { LiveEntry } from '../store/store.js';
 import type { Clock } from './clock.js';
-import { LiveTable } from './entries/live-table.js';
-import { fillTable, tableElements } from './fill-table.js';
+import { LiveTable, piecesOnce } from './entries/live-table.js';
+import { fillTable, partElements } from './fill-table.js';
 import { setNames } from './policy-tables.js';
 import { additions } from './table-writer.js';
 
@@ -47,9 +47,10 @@ export async function bootScript({ plan, tables, stored, others, minLeftMs, cloc
     const lasting = [...stored(planned.name)].filter(({ expiresAt }) => isLasting(expiresAt, clock.wall() + minLeftMs));
     await fillTable(table, planned, lasting, clock);
     entries += lasting.length;
+    const pieces = piecesOnce(table);
     for (const [index, { role }] of plan.manifest.sets.entries()) {
       if (role.kind !== 'table' || role.table !== planned.name) continue;
-      const elements = tableElements(table, role.family, role.tier, clock);
+      const elements = partElements(role, pieces(role), clock);
       if (elements.length > 0) contents.set(names[index]!, elements);
     }
     ipsets.push(...ipsetContents(table, plan.manifest, clock));

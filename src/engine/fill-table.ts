@@ -1,14 +1,14 @@
 /** A table from nothing: the policy's entries and those that were kept on disk, in memory; and as elements of a ruleset. */
 
 import type { PlanEntry, PlanTable } from '../compiler/plan.js';
-import type { Family } from '../net/address.js';
 import { rangePrefixes } from '../net/ranges.js';
 import type { Element } from '../nft/model.js';
 import type { LiveEntry } from '../store/store.js';
 import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
-import { pieceElement, type Tier } from './entries/element.js';
-import { families, type LiveTable, piecesIn } from './entries/live-table.js';
+import { pieceElement } from './entries/element.js';
+import type { Piece } from './entries/flatten.js';
+import { families, type LiveTable, piecesIn, type TablePart } from './entries/live-table.js';
 import { isPolicy, livePart, type Terms } from './entries/terms.js';
 import { storedTerms } from './from-store.js';
 import { type Replacing, replacement, type Wish } from './replace.js';
@@ -50,11 +50,12 @@ export async function carryLive(from: LiveTable, to: LiveTable, clock: Clock): P
   }
 }
 
-/** The elements of one of its sets, each with the time that is left. */
-export function tableElements(table: LiveTable, family: Family, tier: Tier, clock: Clock): Element[] {
+/** What one of its sets holds, of `pieces` of its tier, as elements, each with the time that is left. */
+export function partElements(part: TablePart, pieces: Iterable<Piece>, clock: Clock): Element[] {
   const now = clock.steady();
   const elements: Element[] = [];
-  for (const piece of piecesIn(table, family, tier)) {
+  const { family } = part;
+  for (const piece of piecesIn(part, pieces)) {
     const element = pieceElement(family, piece, now);
     if (element !== undefined) elements.push(element);
   }

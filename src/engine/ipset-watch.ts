@@ -75,7 +75,7 @@ export class IpsetWatch {
       return false;
     }
     const { entries } = table;
-    const wanted = table.sets[family].hosts === set ? entries[family].hosts : elementsOf(table, family);
+    const wanted = table.sets[family].hosts.includes(set) ? entries[family].hosts : elementsOf(table, family);
     const odd = this.#odd.get(set) ?? { few: 0, many: 0 };
     odd.few = held < wanted ? odd.few + 1 : 0;
     odd.many = held > wanted ? odd.many + 1 : 0;

@@ -79,10 +79,11 @@ export class LiveTables implements Tables {
       await this.#reading(() => this.options.reader.notice(table, 0));
       const wishes = await replacement(table, { items: entries, termsOf, owns: isLive });
       const step = (change: TableChange, { prefix, terms }: Wish) => {
-        if (isLater(change, prefix, request)) return 'unchanged';
+        const current = table.get(prefix);
+        if (isLater(current, request)) return 'unchanged';
         return terms === undefined
-          ? deleteLive(change, prefix, now.steady)
-          : addLive(change, prefix, terms, now.steady);
+          ? deleteLive(change, prefix, now.steady, current)
+          : addLive(change, prefix, terms, now.steady, current);
       };
       return table.plan.ipset === undefined
         ? this.#perform(table, source, wishes, step)
@@ -97,8 +98,10 @@ export class LiveTables implements Tables {
       const { steady } = this.#now();
       await this.#reading(() => this.options.reader.notice(table, 0));
       const wishes = await replacement<Entry>(table, { items: [], termsOf: noTerms, owns: isLive });
-      const step = (change: TableChange, { prefix }: Wish) =>
-        isLater(change, prefix, request) ? 'unchanged' : deleteLive(change, prefix, steady);
+      const step = (change: TableChange, { prefix }: Wish) => {
+        const current = table.get(prefix);
+        return isLater(current, request) ? 'unchanged' : deleteLive(change, prefix, steady, current);
+      };
       // One word for the store instead of one for each entry.
       return this.#perform(table, source, wishes, step, [{ kind: 'flush', table: name, origin: source }]);
     });
@@ -184,6 +187,6 @@ function noTerms(): never {
 }
 
 /** Did a request that came after this one change the entry? */
-function isLater(change: TableChange, prefix: Prefix, request: number): boolean {
-  return (livePart(change.table.get(prefix))?.request ?? 0) > request;
+function isLater(current: Terms | undefined, request: number): boolean {
+  return (livePart(current)?.request ?? 0) > request;
 }

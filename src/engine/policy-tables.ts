@@ -9,9 +9,9 @@ import type { Contents } from '../nft/transaction.js';
 import type { LiveEntry } from '../store/store.js';
 import type { Clock } from './clock.js';
 import type { Tier } from './entries/element.js';
-import { LiveTable, nests, type RuleUse, type TableSets } from './entries/live-table.js';
+import { LiveTable, nests, piecesOnce, type RuleUse, type TableSets } from './entries/live-table.js';
 import { isPolicy } from './entries/terms.js';
-import { carryLive, fillTable, policySource, policyWishes, putPolicy, tableElements } from './fill-table.js';
+import { carryLive, fillTable, partElements, policySource, policyWishes, putPolicy } from './fill-table.js';
 import type { Wish } from './replace.js';
 import { sameEntries } from './same-entries.js';
 import type { TableWriter } from './table-writer.js';
@@ -83,18 +83,20 @@ export class PolicyTables {
     const late = new Set<LiveTable>();
     let left = contentsElements;
     const { manifest } = transition.plan;
+    const piecesOfTable = onceForEach(piecesOnce);
     for (const [index, name] of setNames(manifest).entries()) {
       const { role } = manifest.sets[index]!;
       const table = role.kind === 'table' ? transition.tables.get(role.table) : undefined;
       if (role.kind !== 'table' || table === undefined || presence.sets.has(name)) continue;
       if (this.tables.get(role.table) === table && presence.sets.has(this.#nameOf(role) ?? '')) continue;
       const { hosts, pieces } = table.entries[role.family];
-      left -= role.tier === 'hosts' ? hosts : pieces;
+      // All shards together hold the pieces.
+      if ((role.shard ?? 0) === 0) left -= role.tier === 'hosts' ? hosts : pieces;
       if (left < 0) {
         late.add(table);
         continue;
       }
-      const elements = tableElements(table, role.family, role.tier, this.options.clock);
+      const elements = partElements(role, piecesOfTable(table)(role), this.options.clock);
       if (elements.length > 0) contents.set(name, elements);
     }
     for (const { name, role } of manifest.ipsets ?? []) {
@@ -150,10 +152,19 @@ export class PolicyTables {
   }
 }
 
+function onceForEach<T extends object, U>(work: (of: T) => U): (of: T) => U {
+  const known = new Map<T, U>();
+  return (of) => {
+    const result = known.get(of) ?? work(of);
+    known.set(of, result);
+    return result;
+  };
+}
+
 type TableRole = Extract<SetRole, { kind: 'table' }>;
 
 function sameRole(a: SetRole, b: TableRole): boolean {
-  return a.kind === 'table' && a.table === b.table && a.tier === b.tier && a.family === b.family;
+  return a.kind === 'table' && a.table === b.table && a.tier === b.tier && a.family === b.family && a.shard === b.shard;
 }
 
 /** `family table name` of the manifest's sets, in their order. */
@@ -163,9 +174,12 @@ export function setNames({ tables, sets }: Pick<Manifest, 'tables' | 'sets'>): s
 
 /** Where a table's entries are, by index in the manifest. */
 function setsOf(manifest: Pick<Manifest, 'sets' | 'ipsets'>, name: string): TableSets {
-  const sets: Record<Family, Partial<Record<Tier, SetIndex>>> = { 4: {}, 6: {} };
+  const sets: Record<Family, Record<Tier, SetIndex[]>> = {
+    4: { hosts: [], prefixes: [] },
+    6: { hosts: [], prefixes: [] },
+  };
   for (const [index, { role }] of [...manifest.sets, ...(manifest.ipsets ?? [])].entries()) {
-    if (role.kind === 'table' && role.table === name) sets[role.family][role.tier] = index;
+    if (role.kind === 'table' && role.table === name) sets[role.family][role.tier][role.shard ?? 0] = index;
   }
   return sets;
 }

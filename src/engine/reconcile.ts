@@ -1,13 +1,14 @@
 /** Makes the kernel's sets hold what a table says, whatever happened to them. */
 
-import type { ElementChange, ElementState, Kernel } from '../kernel/kernel.js';
+import type { ElementChange, ElementState, Kernel, SetIndex } from '../kernel/kernel.js';
 import { oneAhead } from '../kernel/one-ahead.js';
+import type { Family } from '../net/address.js';
 import type { Committer } from '../store/committer.js';
 import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
-import { addElement, deleteElement, elementPiece } from './entries/element.js';
+import { addElement, deleteElement, elementPiece, type Tier } from './entries/element.js';
 import type { Piece } from './entries/flatten.js';
-import { families, type LiveTable, piecesIn, tiers } from './entries/live-table.js';
+import { families, type LiveTable, piecesIn, piecesOf, tiers } from './entries/live-table.js';
 import type { Gate } from './gate.js';
 import { inChunks } from './table-writer.js';
 
@@ -25,43 +26,49 @@ const toleranceMs = 2_000;
 
 /** Answers how many elements were missing, foreign, or of another time. Changes to tables wait meanwhile. */
 export async function reconcile(table: LiveTable, options: ReconcileOptions): Promise<number> {
-  const { kernel, committer, clock, gate, notice } = options;
+  const { gate, notice } = options;
   return gate.close(async () => {
     await notice(table);
     let different = 0;
     for (const family of families) {
       for (const tier of tiers) {
-        const set = table.sets[family][tier];
-        if (set === undefined) continue;
-        const found = await kernel.dump(set);
-        const now = clock.steady();
-        if (found.length === 0) {
-          // Nothing to compare with, and nothing to be kept at hand: what is next is made while the kernel takes the last.
-          different += await commitAll(
-            committer,
-            mapped(piecesIn(table, family, tier), (piece) => addElement(set, family, tier, piece, now)),
-          );
-          continue;
+        const sets = table.sets[family][tier];
+        if (sets.length === 0) continue;
+        const all = piecesOf(table, family, tier);
+        for (const [shard, set] of sets.entries()) {
+          const pieces = piecesIn({ family, tier, ...(sets.length > 1 && { shard }) }, all);
+          different += await reconcileSet({ set, family, tier, nested: table.entries[family].nested }, pieces, options);
         }
-        const { wrong, missing } = await compare(
-          piecesIn(table, family, tier),
-          found,
-          now,
-          table.entries[family].nested,
-        );
-        await commitAll(
-          committer,
-          mapped(wrong, (piece) => deleteElement(set, family, tier, piece)),
-        );
-        await commitAll(
-          committer,
-          mapped(missing, (piece) => addElement(set, family, tier, piece, now)),
-        );
-        different += wrong.length + missing.length;
       }
     }
     return different;
   });
+}
+
+interface OwnSet {
+  readonly set: SetIndex;
+  readonly family: Family;
+  readonly tier: Tier;
+  readonly nested: boolean;
+}
+
+async function reconcileSet(
+  { set, family, tier, nested }: OwnSet,
+  pieces: Iterable<Piece>,
+  { kernel, committer, clock }: ReconcileOptions,
+): Promise<number> {
+  const found = await kernel.dump(set);
+  const now = clock.steady();
+  const add = (piece: Piece) => addElement(set, family, tier, piece, now);
+  // Nothing to compare with, and nothing to be kept at hand: what is next is made while the kernel takes the last.
+  if (found.length === 0) return commitAll(committer, mapped(pieces, add));
+  const { wrong, missing } = await compare(pieces, found, now, nested);
+  await commitAll(
+    committer,
+    mapped(wrong, (piece) => deleteElement(set, family, tier, piece)),
+  );
+  await commitAll(committer, mapped(missing, add));
+  return wrong.length + missing.length;
 }
 
 function* mapped(pieces: Iterable<Piece>, change: (piece: Piece) => ElementChange | undefined) {

@@ -8,7 +8,7 @@ import type { Countries } from './countries.js';
 import { DriftWatch, type Found } from './drift.js';
 import type { EngineEvents } from './engine.js';
 import type { EngineCounters } from './engine-counters.js';
-import { families, type LiveTable } from './entries/live-table.js';
+import { type LiveTable, setsOf } from './entries/live-table.js';
 import type { Gate } from './gate.js';
 import type { InterfaceSets } from './interface-sets.js';
 import { IpsetWatch } from './ipset-watch.js';
@@ -94,8 +94,7 @@ export class Repairs {
     const { policy, tables, interfaces, countries, knocks, reconcile } = this.parts;
     if (structure) await policy.reload();
     for (const table of [...tables.values()]) {
-      const own = families.flatMap((family) => Object.values(table.sets[family]));
-      if (structure || own.some((set) => sets.has(set))) await reconcile(table);
+      if (structure || [...setsOf(table)].some(({ set }) => sets.has(set))) await reconcile(table);
     }
     await interfaces.update();
     if (structure || sets.size > 0) countries.forget();

@@ -3,11 +3,13 @@
  * transaction: entries that nest stay together, whatever else is in the table.
  */
 
-import { addressBits, type Family, type Prefix } from '../net/address.js';
+import type { Family, Prefix } from '../net/address.js';
 import { prefixLast } from '../net/prefix.js';
+import { shardsOf } from '../net/shards.js';
 import { calmly } from './calmly.js';
 import { families, type LiveTable } from './entries/live-table.js';
 import { SharedValues } from './entries/node-values.js';
+import { PrefixRows } from './entries/prefix-rows.js';
 import type { Terms } from './entries/terms.js';
 import { PrefixTrie } from './entries/trie.js';
 import { chunkEntries } from './table-writer.js';
@@ -41,7 +43,11 @@ export async function replacement<T extends { readonly prefix: Prefix }>(
       if (owns(of) && wishes[family].find(value, length) === undefined) wishes[family].set(value, length, gone);
     });
   }
-  return regions(wishes);
+  const tops = {
+    4: await topsOf(wishes[4], table.sets[4].prefixes.length),
+    6: await topsOf(wishes[6], table.sets[6].prefixes.length),
+  };
+  return regions(wishes, tops);
 }
 
 type Wanted = Pick<Wish, 'terms'>;
@@ -58,22 +64,42 @@ function wantedOf(): (terms: Terms) => Wanted {
   };
 }
 
-/** Chunks that end only where no entry spans the border. */
-function* regions(wishes: Wishes): IterableIterator<readonly Wish[]> {
+/**
+ * Chunks that end only where no entry spans the border. Where a tier has several sets, one after the other: what a chunk
+ * costs the kernel is mostly the size of the sets that it changes.
+ */
+function* regions(
+  wishes: Wishes,
+  tops: Readonly<Record<Family, readonly PrefixRows[]>>,
+): IterableIterator<readonly Wish[]> {
   let chunk: Wish[] = [];
   for (const family of families) {
-    let last = -1n;
-    for (const { value, length, of } of wishes[family]) {
-      const prefix = { family, value, length };
-      if (value > last) {
+    for (const some of tops[family]) {
+      for (let place = 0; place < some.size; place++) {
         if (chunk.length >= chunkEntries) {
           yield chunk;
           chunk = [];
         }
-        last = length === addressBits(family) ? value : prefixLast(prefix);
+        const { value, length } = some.at(place);
+        for (const { value: own, length: ownLength, of } of wishes[family].within(value, length)) {
+          chunk.push({ prefix: { family, value: own, length: ownLength }, terms: of.terms });
+        }
       }
-      chunk.push({ prefix, terms: of.terms });
     }
   }
   if (chunk.length > 0) yield chunk;
+}
+
+/** The entries that no other covers, by the shard where they begin. */
+async function topsOf(wishes: PrefixTrie<Wanted>, shards: number): Promise<readonly PrefixRows[]> {
+  const { family } = wishes;
+  const tops = Array.from({ length: Math.max(1, shards) }, () => new PrefixRows());
+  let last = -1n;
+  await calmly(wishes, ({ value, length }) => {
+    if (value <= last) return;
+    const prefix = { family, value, length };
+    last = prefixLast(prefix);
+    tops[shards > 1 ? shardsOf({ family, first: value, last: value })[0]! : 0]!.add(prefix);
+  });
+  return tops;
 }

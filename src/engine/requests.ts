@@ -23,8 +23,13 @@ export class Tally {
 export type Putting = Pick<TableChange, 'table' | 'put'>;
 
 /** Adds an entry, or gives it new terms. */
-export function addLive(change: Putting, prefix: Prefix, terms: Terms, now: number): Outcome {
-  const current = change.table.get(prefix);
+export function addLive(
+  change: Putting,
+  prefix: Prefix,
+  terms: Terms,
+  now: number,
+  current = change.table.get(prefix),
+): Outcome {
   if (current !== undefined && isPolicy(current)) {
     if (current.not !== terms.not) return 'refused';
     change.put(prefix, { ...current, beneath: terms });
@@ -40,8 +45,7 @@ export function addLive(change: Putting, prefix: Prefix, terms: Terms, now: numb
 }
 
 /** Deletes what others than the policy have said of a prefix. */
-export function deleteLive(change: Putting, prefix: Prefix, now: number): Outcome {
-  const current = change.table.get(prefix);
+export function deleteLive(change: Putting, prefix: Prefix, now: number, current = change.table.get(prefix)): Outcome {
   if (current === undefined) return 'unchanged';
   if (isPolicy(current)) {
     if (current.beneath !== undefined) change.put(prefix, withoutBeneath(current));

@@ -9,7 +9,7 @@ import { type Address, addressBits, addressBytes, type Prefix } from '../net/add
 import { hostPrefix, isHost } from '../net/prefix.js';
 import type { Clock } from './clock.js';
 import { elementKey, elementPiece } from './entries/element.js';
-import { families, type LiveTable, tiers } from './entries/live-table.js';
+import { families, type LiveTable, setsFor, setsOf } from './entries/live-table.js';
 import { TableChange } from './entries/table-change.js';
 import { isPolicy, sameTerms, type Terms } from './entries/terms.js';
 import type { TrieEntry } from './entries/trie.js';
@@ -44,7 +44,7 @@ export class TableReader {
     if (!(adds || deletes) || this.options.clock.steady() - table.noticedAt < ageMs) return;
     table.noticedAt = this.options.clock.steady();
     for (const family of families) {
-      const set = table.sets[family].hosts;
+      const [set] = table.sets[family].hosts;
       if (set === undefined) continue;
       const { deletions } = table;
       const elements = await this.options.kernel.dump(set);
@@ -160,25 +160,21 @@ export class TableReader {
   }
 
   async #host(table: LiveTable, prefix: Prefix): Promise<ElementState | undefined> {
-    const set = table.sets[prefix.family].hosts;
+    const [set] = table.sets[prefix.family].hosts;
     return set === undefined ? undefined : this.options.kernel.get(set, { key: addressBytes(prefix) });
   }
 
   /** Counts by entry: of a prefix, those of all pieces on which it decides. */
   async #counts(table: LiveTable): Promise<Map<string, Count>> {
     const counts = new Map<string, Count>();
-    for (const family of families) {
-      for (const tier of tiers) {
-        const set = table.sets[family][tier];
-        if (set === undefined) continue;
-        for (const element of await this.options.kernel.dump(set)) {
-          const piece = elementPiece(element, 0);
-          const entry =
-            tier === 'hosts'
-              ? { value: piece.first, length: addressBits(family) }
-              : table.entries[family].prefixOf(piece);
-          if (entry !== undefined) addTo(counts, keyOf(family, entry), element);
-        }
+    for (const { set, family, tier } of setsOf(table)) {
+      for (const element of await this.options.kernel.dump(set)) {
+        const piece = elementPiece(element, 0);
+        const entry =
+          tier === 'hosts'
+            ? { value: piece.first, length: addressBits(family) }
+            : table.entries[family].prefixOf(piece);
+        if (entry !== undefined) addTo(counts, keyOf(family, entry), element);
       }
     }
     return counts;
@@ -191,12 +187,12 @@ export class TableReader {
     const total: Count = { packets: 0n, bytes: 0n };
     const isSingle = length === addressBits(family) && !of.not && !table.entries[family].nested;
     const tier = isSingle ? 'hosts' : 'prefixes';
-    const set = table.sets[family][tier];
-    if (set === undefined) return total;
     for (const piece of table.entries[family].piecesOf(value, length)) {
-      const element = await this.options.kernel.get(set, elementKey(family, tier, piece));
-      total.packets += element?.packets ?? 0n;
-      total.bytes += element?.bytes ?? 0n;
+      for (const set of setsFor(table.sets[family][tier], family, piece)) {
+        const element = await this.options.kernel.get(set, elementKey(family, tier, piece));
+        total.packets += element?.packets ?? 0n;
+        total.bytes += element?.bytes ?? 0n;
+      }
     }
     return total;
   }

@@ -2,19 +2,18 @@
 
 import { PosternError } from '../errors.js';
 import type { Addition, ElementChange, ElementKey, Kernel, SetIndex } from '../kernel/kernel.js';
-import type { Family } from '../net/address.js';
 import type { CommitRequest, Committer } from '../store/committer.js';
 import type { Draft } from '../store/store.js';
 import type { Clock } from './clock.js';
-import { addElement, type Tier } from './entries/element.js';
-import { families, type LiveTable, piecesIn, tiers } from './entries/live-table.js';
+import { addElement } from './entries/element.js';
+import { type LiveTable, piecesIn, piecesOf, setsOf, type TablePart } from './entries/live-table.js';
 import { PutList } from './entries/put-list.js';
 import { TableChange, type ToWall } from './entries/table-change.js';
 import type { Gate } from './gate.js';
 import type { Source } from './tables.js';
 
 /** Entries in one transaction: keeps the event loop and the kernel's other writers waiting for milliseconds only. */
-export const chunkEntries = 2_000;
+export const chunkEntries = 1_000;
 /** Larger transactions let smaller ones overtake them. */
 const urgentEntries = 64;
 /** Transactions of one request that are under way: one is prepared while another is in the kernel. */
@@ -164,12 +163,7 @@ export class TableWriter {
   /** What came in between is in the table already, so that it isn't lost. */
   async #swapSets(table: LiveTable): Promise<void> {
     const { clock, kernel } = this.options;
-    for (const family of families) {
-      for (const tier of tiers) {
-        const set = table.sets[family][tier];
-        if (set !== undefined) await kernel.replace(set, additions(table, { set, family, tier }, clock.steady()));
-      }
-    }
+    for (const part of setsOf(table)) await kernel.replace(part.set, additions(table, part, clock.steady()));
   }
 
   /** Tells the store what was noticed in the kernel. */
@@ -183,8 +177,7 @@ export class TableWriter {
   async drop(table: LiveTable, hosts: readonly ElementKey[]): Promise<void> {
     if (hosts.length === 0) return;
     const elements = hosts.flatMap(({ key }): ElementChange[] => {
-      const set = table.sets[key.length === 4 ? 4 : 6].hosts;
-      return set === undefined ? [] : [{ op: 'delete', set, key }];
+      return table.sets[key.length === 4 ? 4 : 6].hosts.map((set) => ({ op: 'delete', set, key }));
     });
     await this.options.committer.commit([], elements);
   }
@@ -286,11 +279,12 @@ export class TableWriter {
 /** Everything that the table holds for one of its sets. */
 export function additions(
   table: LiveTable,
-  { set, family, tier }: { readonly set: SetIndex; readonly family: Family; readonly tier: Tier },
+  { set, ...part }: TablePart & { readonly set: SetIndex },
   now: number,
 ): Addition[] {
   const found: Addition[] = [];
-  for (const piece of piecesIn(table, family, tier)) {
+  const { family, tier } = part;
+  for (const piece of piecesIn(part, piecesOf(table, family, tier))) {
     const element = addElement(set, family, tier, piece, now);
     if (element !== undefined) found.push(element);
   }

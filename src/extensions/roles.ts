@@ -6,7 +6,14 @@ import type { Origin } from '../nft/model.js';
 /** What a set is for. */
 export type SetRole =
   /** A policy table. Hosts: hash, timeouts, changed one by one. Prefixes: intervals, flattened by the engine. */
-  | { readonly kind: 'table'; readonly tier: 'hosts' | 'prefixes'; readonly table: string; readonly family: Family }
+  | {
+      readonly kind: 'table';
+      readonly tier: 'hosts' | 'prefixes';
+      readonly table: string;
+      readonly family: Family;
+      /** Prefixes of a large table are spread over several sets, from 0: see net/shards.ts. */
+      readonly shard?: number;
+    }
   | {
       readonly kind: 'account';
       readonly account: string;

@@ -132,7 +132,8 @@ export interface RuleFacts {
 /** The sets of a policy table; an address is in the table when it is in one of its family's. */
 export interface TableSets {
   hosts(family: Family): string;
-  prefixes(family: Family): string;
+  /** One, or one for each shard of a large table. */
+  prefixes(family: Family): readonly string[];
   /** Lines, for `chain`, that add the packet's source or destination, and count it when there is no place left. */
   addLines(what: 'source' | 'destination', timeoutMs?: number): readonly Line[];
   /** The chain of those lines: `{ jump: { target } }`. */

@@ -6,6 +6,7 @@ import { formatAddress } from '../net/address.js';
 import { formatMac } from '../net/mac.js';
 import { formatPrefix, prefixRange, rangePrefix } from '../net/prefix.js';
 import { flattenNested, mergeRanges, rangePrefixes } from '../net/ranges.js';
+import { isInShard } from '../net/shards.js';
 import type { Element, Expression } from '../nft/model.js';
 import { deviceFlags, deviceMac, type HostInterface, networkOf } from './host.js';
 
@@ -38,9 +39,10 @@ function elementsFor(
   interfaces: readonly HostInterface[],
 ): Element[] {
   if (role.kind === 'table') {
-    const ranges = tableRanges(entries.get(role.table) ?? [], role.family);
-    const hosts = role.tier === 'hosts';
-    return ranges.filter((range) => (range.first === range.last) === hosts).map(elementOf);
+    const { family, tier, shard } = role;
+    const ranges = tableRanges(entries.get(role.table) ?? [], family);
+    const own = ranges.filter((range) => (range.first === range.last) === (tier === 'hosts'));
+    return own.filter((range) => shard === undefined || isInShard(range, shard)).map(elementOf);
   }
   if (role.kind === 'device-macs') return macsOf(interfaces);
   if (role.kind === 'device-flags') return flaggedOf(role, interfaces);

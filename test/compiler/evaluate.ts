@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { parseAddress } from '../../src/net/address.js';
+import { formatAddress, parseAddress } from '../../src/net/address.js';
 import { parsePrefix } from '../../src/net/prefix.js';
 import type { Chain, Expression, Ruleset, Statement, Table } from '../../src/nft/model.js';
 
@@ -84,6 +84,12 @@ class Run {
         return end === 'return' ? undefined : end;
       }
       if ('goto' in statement) return this.follow(this.chain(statement.goto.target)) ?? 'return';
+      if ('vmap' in statement) {
+        assert.ok('entries' in statement.vmap, 'no entries');
+        const value = this.#read(statement.vmap.key);
+        const found = statement.vmap.entries.find(([key]) => value !== undefined && this.#isIn(value, key));
+        return found && this.#rule([found[1]]);
+      }
       if (!this.#step(statement)) return undefined;
     }
     return undefined;
@@ -133,7 +139,12 @@ class Run {
     if ('&' in expression) {
       const [left, mask] = expression['&'];
       const value = this.#read(left);
-      return value === undefined ? undefined : Number(value) & bitsOf(mask);
+      if (value === undefined) return undefined;
+      if (isAddress(value)) {
+        const { family, value: bits } = parseAddress(value);
+        return formatAddress({ family, value: bits & parseAddress(literal(mask)).value });
+      }
+      return Number(value) & bitsOf(mask);
     }
     if ('payload' in expression && 'protocol' in expression.payload) return this.#field(expression.payload);
     throw new Error(`not known here: ${JSON.stringify(expression)}`);
@@ -214,5 +225,6 @@ function literal(expression: Expression): string {
   return String(expression);
 }
 
-const numberOf = (value: Value): bigint =>
-  typeof value === 'string' && /[.:]/.test(value) ? parseAddress(value).value : BigInt(value);
+const isAddress = (value: Value): value is string => typeof value === 'string' && /[.:]/.test(value);
+
+const numberOf = (value: Value): bigint => (isAddress(value) ? parseAddress(value).value : BigInt(value));

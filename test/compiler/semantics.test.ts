@@ -15,7 +15,7 @@ const ports = [22, 53, 80, 443];
 
 const member = fc.constantFrom(
   ...['192.0.2.1', '192.0.2.0/25', '192.0.2.70-192.0.2.210', '198.51.100.0/24', '2001:db8::/32', '2001:db8:1::7'],
-  ...['<plain>', '<holes>', '<empty>', 'me'],
+  ...['<plain>', '<holes>', '<empty>', '<large>', '<vast>', 'me'],
 );
 const list = (one: fc.Arbitrary<string>, not: fc.Arbitrary<string> = one) =>
   fc
@@ -83,6 +83,8 @@ tables:
   plain: { entries: [192.0.2.1, 198.51.100.0/24, 2001:db8::/48] }
   holes: { entries: [192.0.2.0/24, not 192.0.2.64/26, 192.0.2.77, 2001:db8::/32, not 2001:db8:1::/48] }
   empty: {}
+  large: { size: 200000, entries: [192.0.0.0/4, not 198.48.0.0/13, 198.51.100.0/30, not 192.0.2.64/26, 192.0.2.77, 2000::/3, not 2001:db8:1::/48] }
+  vast: { size: 200000, entries: [0.0.0.0/1, 203.0.113.0/24, not 203.0.113.9, 192.0.2.1, 2001:db8:2::/48, 2001:db8::/127] }
 `;
 const policyText = fc
   .tuple(rules(verdict), rules(inUserChain), rules(inUserChain), fc.constantFrom('accept', 'drop'))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAddress } from '../../src/net/address.js';
 import { bench, lists } from './fixture.js';
-import { setOf } from './kernel-content.js';
+import { heldIn } from './kernel-content.js';
 
 const policy = `
 version: 1
@@ -30,7 +30,7 @@ test('a list too long to go along with the load is in the kernel when the apply 
   lists.set('feed.txt', feed());
   const made = await bench(policy);
   const { engine, kernel } = made;
-  const held = async (tier: 'hosts' | 'prefixes') => (await kernel.dump(setOf(engine, 'feed', tier, 4))).length;
+  const held = async (tier: 'hosts' | 'prefixes') => (await heldIn(kernel, engine, 'feed', tier, 4)).length;
   assert.deepEqual([await held('hosts'), await held('prefixes')], [26_000, 26_000]);
 
   const change = kernel.change.bind(kernel);

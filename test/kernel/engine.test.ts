@@ -7,7 +7,7 @@ import type { Entry } from '../../src/engine/tables.js';
 import { formatAddress, parseAddress } from '../../src/net/address.js';
 import { parsePrefix } from '../../src/net/prefix.js';
 import { entries, entry, source, words } from '../engine/fixture.js';
-import { elementsOf, setOf } from '../engine/kernel-content.js';
+import { elementsOf, heldIn, setOf } from '../engine/kernel-content.js';
 import { type LiveBench, liveBench } from './engine-fixture.js';
 import { link, namespace, until } from './namespace.js';
 import { quickly } from './quickly.js';
@@ -241,7 +241,7 @@ test('100,000 entries go in, are shown, replaced and flushed, and the event loop
     prefix: parsePrefix(`${11 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.0/24`),
   }));
   assert.equal((await timed('add 100,000 prefixes', () => tables.add('ban', prefixes, source))).added, 100_000);
-  assert.equal((await made.kernel.dump(setOf(made.engine, 'ban', 'prefixes', 4))).length, 100_000);
+  assert.equal((await heldIn(made.kernel, made.engine, 'ban', 'prefixes', 4)).length, 100_000);
   await made.restart();
   assert.equal(
     (await made.engine.metrics()).fills.find(({ table, tier }) => table === 'ban' && tier === 'prefixes')!.elements,

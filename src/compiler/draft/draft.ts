@@ -29,7 +29,7 @@ export class Draft {
   readonly diagnostics: Diagnostic[] = [];
   readonly #numbers = new Map<string, string[]>();
   readonly #said = new Set<string>();
-  /** Names of the sets of policy tables, by table, tier and family. */
+  /** Names of the sets of policy tables, by table, tier, family and shard. */
   readonly tableSets = new Map<string, string>();
   /** Something asked for packets without fragments. */
   defragment = false;

@@ -36,7 +36,8 @@ export function setName(role: SetRole, shape: string, counter = false): string {
   switch (role.kind) {
     case 'table': {
       const tier = role.tier === 'hosts' ? 'h' : 'p';
-      return nameable(`t_${role.table}_${tier}${role.family}${counter ? 'c' : ''}`);
+      const shard = role.shard === undefined ? '' : `_${role.shard}`;
+      return nameable(`t_${role.table}_${tier}${role.family}${counter ? 'c' : ''}${shard}`);
     }
     case 'account': {
       const shard = role.shard === undefined ? '' : `_${role.shard}`;

@@ -12,6 +12,7 @@ import type { AddressTerm, Choice, Match } from '../../policy/ast.js';
 import { interfaceSet } from '../interface-sets.js';
 import type { RuleSite } from '../site.js';
 import { bothFamilies } from '../weave.js';
+import { decideSpread, type SpreadLook } from './spread-tables.js';
 
 type AddressMatch = Extract<Match, { word: 'from' | 'to' }>;
 type Side = 'source' | 'destination';
@@ -24,6 +25,15 @@ export function addresses({ word, addresses: choice }: AddressMatch, site: RuleS
   const look: Look = { side: word === 'from' ? 'source' : 'destination', site };
   refuseEmpty(choice, site);
   const families = familiesOf(choice.any, choice.not);
+  if (spread([...choice.any, ...choice.not], 4, look).length > 0) {
+    return {
+      families,
+      decide: (matched, others) => [
+        ...families.flatMap((family) => decideSpread(spreadLook(choice, family, look), matched, others)),
+        { statements: others },
+      ],
+    };
+  }
   const lines = families.flatMap((family) => {
     const excluded = outside(choice.not, family, look);
     return inside(choice.any, family, look).map((way): Line => ({ family, statements: [...way, ...excluded] }));
@@ -89,12 +99,28 @@ function within(literals: readonly AddressRange[], family: Family, { side }: Loo
 const literalsOf = (terms: readonly AddressTerm[], family: Family): AddressRange[] =>
   mergeRanges(terms.flatMap((term) => (term.kind === 'range' && term.range.family === family ? [term.range] : [])));
 
+/** The shards of the tables that have several: with them, each address is looked for in one. */
+const spread = (terms: readonly AddressTerm[], family: Family, { site }: Look): (readonly string[])[] =>
+  terms
+    .flatMap((term) => (term.kind === 'table' ? [site.from(term.at).table(term.table).prefixes(family)] : []))
+    .filter((sets) => sets.length > 1);
+
+const spreadLook = ({ any, not }: Choice<AddressTerm>, family: Family, look: Look): SpreadLook => ({
+  family,
+  address: addressOf(look.side, family),
+  site: look.site,
+  ways: inside(any, family, look),
+  any: spread(any, family, look),
+  excluded: outside(not, family, look),
+  not: spread(not, family, look),
+});
+
 interface Lookup {
   readonly left: Expression;
   readonly right: Expression;
 }
 
-/** What a table, an interface or `me` is looked up in. */
+/** What a table, an interface or `me` is looked up in, but for the shards of a table. */
 function lookups(term: AddressTerm, family: Family, { side, site }: Look): Lookup[] {
   const left = addressOf(side, family);
   switch (term.kind) {
@@ -102,7 +128,12 @@ function lookups(term: AddressTerm, family: Family, { side, site }: Look): Looku
       return [];
     case 'table': {
       const sets = site.from(term.at).table(term.table);
-      return [sets.hosts(family), sets.prefixes(family)].map((name) => ({ left, right: setRef(name) }));
+      const prefixes = sets.prefixes(family);
+      // Of several, each for its own addresses: `spread`.
+      return [sets.hosts(family), ...(prefixes.length === 1 ? prefixes : [])].map((name) => ({
+        left,
+        right: setRef(name),
+      }));
     }
     case 'me':
       return [{ left: fib([side === 'source' ? 'saddr' : 'daddr'], 'type'), right: 'local' }];

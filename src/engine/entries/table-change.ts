@@ -6,7 +6,7 @@ import type { Draft } from '../../store/store.js';
 import type { Source } from '../tables.js';
 import { addElement, deleteElement } from './element.js';
 import { FamilyDelta } from './family-entries.js';
-import { families, type LiveTable, tiers } from './live-table.js';
+import { families, type LiveTable, setsFor, tiers } from './live-table.js';
 import type { Put } from './put-list.js';
 import { livePart, sameTerms, type Terms } from './terms.js';
 
@@ -52,13 +52,16 @@ export class TableChange {
     const adds: ElementChange[] = [];
     for (const family of families) {
       for (const tier of tiers) {
-        const set = this.table.sets[family][tier];
-        if (set === undefined) continue;
+        const sets = this.table.sets[family][tier];
         const delta = this.#deltas[family][tier];
-        for (const piece of delta.deletes()) deletes.push(deleteElement(set, family, tier, piece));
+        for (const piece of delta.deletes()) {
+          for (const set of setsFor(sets, family, piece)) deletes.push(deleteElement(set, family, tier, piece));
+        }
         for (const piece of delta.adds()) {
-          const element = addElement(set, family, tier, piece, now);
-          if (element !== undefined) adds.push(element);
+          for (const set of setsFor(sets, family, piece)) {
+            const element = addElement(set, family, tier, piece, now);
+            if (element !== undefined) adds.push(element);
+          }
         }
       }
     }
