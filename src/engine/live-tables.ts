@@ -4,7 +4,6 @@ import type { EventEmitter } from 'node:events';
 import { PosternError } from '../errors.js';
 import type { Address, Prefix } from '../net/address.js';
 import type { Draft } from '../store/store.js';
-import { calmly } from './calmly.js';
 import type { Clock } from './clock.js';
 import type { EngineEvents } from './engine.js';
 import type { LiveTable } from './entries/live-table.js';
@@ -75,7 +74,6 @@ export class LiveTables implements Tables {
     return this.#whole.take(table, async () => {
       const now = this.#now();
       const termsOf = termsReader(table, source, now, request);
-      await calmly(entries, termsOf);
       await this.#reading(() => this.options.reader.notice(table, 0));
       const wishes = await replacement(table, { items: entries, termsOf, owns: isLive });
       const step = (change: TableChange, { prefix, terms }: Wish) => {

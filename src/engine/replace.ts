@@ -4,15 +4,19 @@
  */
 
 import type { Family, Prefix } from '../net/address.js';
-import { prefixLast } from '../net/prefix.js';
 import { shardsOf } from '../net/shards.js';
 import { calmly } from './calmly.js';
 import { families, type LiveTable } from './entries/live-table.js';
-import { SharedValues } from './entries/node-values.js';
-import { PrefixRows } from './entries/prefix-rows.js';
+import { type Node, SharedValues } from './entries/node-values.js';
+import { pageBits, Rows, rowMask } from './entries/rows.js';
 import type { Terms } from './entries/terms.js';
 import { PrefixTrie } from './entries/trie.js';
-import { chunkEntries } from './table-writer.js';
+
+/**
+ * Entries in one transaction. Half a million come one after the other, and others' bans wait for the event loop as for the
+ * kernel: both are held up for some 8 ms.
+ */
+const regionEntries = 500;
 
 export interface Wish {
   readonly prefix: Prefix;
@@ -64,25 +68,37 @@ function wantedOf(): (terms: Terms) => Wanted {
   };
 }
 
+/** Numbers of nodes, one after the other. */
+class Nodes {
+  readonly #rows = new Rows(Uint32Array);
+  #size = 0;
+
+  push(node: Node): void {
+    this.#rows.reserve(this.#size);
+    this.#rows.pages[this.#size >>> pageBits]![this.#size & rowMask] = node;
+    this.#size++;
+  }
+
+  *[Symbol.iterator](): IterableIterator<Node> {
+    for (let place = 0; place < this.#size; place++) yield this.#rows.pages[place >>> pageBits]![place & rowMask]!;
+  }
+}
+
 /**
  * Chunks that end only where no entry spans the border. Where a tier has several sets, one after the other: what a chunk
  * costs the kernel is mostly the size of the sets that it changes.
  */
-function* regions(
-  wishes: Wishes,
-  tops: Readonly<Record<Family, readonly PrefixRows[]>>,
-): IterableIterator<readonly Wish[]> {
+function* regions(wishes: Wishes, tops: Readonly<Record<Family, readonly Nodes[]>>): IterableIterator<readonly Wish[]> {
   let chunk: Wish[] = [];
   for (const family of families) {
-    for (const some of tops[family]) {
-      for (let place = 0; place < some.size; place++) {
-        if (chunk.length >= chunkEntries) {
+    for (const nodes of tops[family]) {
+      for (const top of nodes) {
+        if (chunk.length >= regionEntries) {
           yield chunk;
           chunk = [];
         }
-        const { value, length } = some.at(place);
-        for (const { value: own, length: ownLength, of } of wishes[family].within(value, length)) {
-          chunk.push({ prefix: { family, value: own, length: ownLength }, terms: of.terms });
+        for (const { value, length, of } of wishes[family].from(top)) {
+          chunk.push({ prefix: { family, value, length }, terms: of.terms });
         }
       }
     }
@@ -91,15 +107,12 @@ function* regions(
 }
 
 /** The entries that no other covers, by the shard where they begin. */
-async function topsOf(wishes: PrefixTrie<Wanted>, shards: number): Promise<readonly PrefixRows[]> {
+async function topsOf(wishes: PrefixTrie<Wanted>, shards: number): Promise<readonly Nodes[]> {
   const { family } = wishes;
-  const tops = Array.from({ length: Math.max(1, shards) }, () => new PrefixRows());
-  let last = -1n;
-  await calmly(wishes, ({ value, length }) => {
-    if (value <= last) return;
-    const prefix = { family, value, length };
-    last = prefixLast(prefix);
-    tops[shards > 1 ? shardsOf({ family, first: value, last: value })[0]! : 0]!.add(prefix);
+  const tops = Array.from({ length: Math.max(1, shards) }, () => new Nodes());
+  await calmly(wishes.tops(), (node) => {
+    const { value } = wishes.at(node);
+    tops[shards > 1 ? shardsOf({ family, first: value, last: value })[0]! : 0]!.push(node);
   });
   return tops;
 }

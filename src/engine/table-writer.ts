@@ -6,7 +6,7 @@ import type { CommitRequest, Committer } from '../store/committer.js';
 import type { Draft } from '../store/store.js';
 import type { Clock } from './clock.js';
 import { addElement } from './entries/element.js';
-import { type LiveTable, piecesIn, piecesOf, setsOf, type TablePart } from './entries/live-table.js';
+import { families, type LiveTable, piecesIn, piecesOf, setsOf, type TablePart } from './entries/live-table.js';
 import { PutList } from './entries/put-list.js';
 import { TableChange, type ToWall } from './entries/table-change.js';
 import type { Gate } from './gate.js';
@@ -262,16 +262,18 @@ export class TableWriter {
   /** The last first, in chunks. */
   async #takeBack({ commit }: Request, table: LiveTable, source: Source, made: PutList): Promise<void> {
     const { gate, clock, doubt } = this.options;
-    for (let left = made.size; left > 0; left -= chunkEntries) {
-      await gate.pass(async () => {
-        const reverse = new TableChange(table, source);
-        for (let index = left - 1; index >= Math.max(0, left - chunkEntries); index--) reverse.takeBack(made.at(index));
-        try {
-          await commit(this.#drafts(reverse), reverse.elements(clock.steady()), { bulk: true });
-        } catch {
-          doubt(table);
-        }
-      });
+    for (const puts of families.map((family) => inChunks(made.backwards(family)))) {
+      for (const chunk of puts) {
+        await gate.pass(async () => {
+          const reverse = new TableChange(table, source);
+          for (const put of chunk) reverse.takeBack(put);
+          try {
+            await commit(this.#drafts(reverse), reverse.elements(clock.steady()), { bulk: true });
+          } catch {
+            doubt(table);
+          }
+        });
+      }
     }
   }
 }

@@ -94,7 +94,7 @@ for (const [what, text] of [
   ['our table is deleted', 'delete table inet postern'],
   ['our rules are flushed', 'flush table inet postern'],
   ['a set is deleted', 'delete set inet postern t_spare_h4'],
-  ['a set is flushed', 'flush set inet postern t_ban_p4'],
+  ['a set is flushed', 'flush set inet postern t_spare_p4'],
   ['elements are deleted and others added', `delete element ${elements}.1 }; add element ${elements}.77 }`],
 ] as const) {
   test(`after ${what} everything is back as it was within a second`, async (t) => {

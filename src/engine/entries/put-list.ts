@@ -1,6 +1,6 @@
-/** Entries with what was said of them before and after: 28 bytes each, where objects take 150. */
+/** Entries with what was said of them before and after: 16 bytes each, 28 of IPv6, where objects take 150. */
 
-import type { Prefix } from '../../net/address.js';
+import type { Family, Prefix } from '../../net/address.js';
 import { Numbered } from './numbered.js';
 import { PrefixRows } from './prefix-rows.js';
 import { pageBits, Rows, rowMask } from './rows.js';
@@ -12,29 +12,42 @@ export interface Put {
   readonly after: Terms | undefined;
 }
 
+/** A row: the numbers of the terms before and after. */
+const stride = 2;
+
+interface Rowed {
+  readonly prefixes: PrefixRows;
+  readonly terms: Rows<Uint32Array<ArrayBuffer>>;
+}
+
+const rowed = (family: Family): Rowed => ({
+  prefixes: new PrefixRows(family),
+  terms: new Rows<Uint32Array<ArrayBuffer>>(Uint32Array, stride),
+});
+
 export class PutList {
-  readonly #prefixes = new PrefixRows();
-  readonly #before = new Rows(Uint32Array);
-  readonly #after = new Rows(Uint32Array);
+  readonly #families: Readonly<Record<Family, Rowed>> = { 4: rowed(4), 6: rowed(6) };
   readonly #terms = new Numbered<Terms>();
 
-  get size(): number {
-    return this.#prefixes.size;
-  }
-
   add({ prefix, before, after }: Put): void {
-    const place = this.#prefixes.add(prefix);
-    this.#before.reserve(place);
-    this.#after.reserve(place);
-    this.#before.pages[place >>> pageBits]![place & rowMask] = this.#terms.numberOf(before);
-    this.#after.pages[place >>> pageBits]![place & rowMask] = this.#terms.numberOf(after);
+    const { prefixes, terms } = this.#families[prefix.family];
+    const place = prefixes.add(prefix);
+    terms.reserve(place);
+    const page = terms.pages[place >>> pageBits]!;
+    page[(place & rowMask) * stride] = this.#terms.numberOf(before);
+    page[(place & rowMask) * stride + 1] = this.#terms.numberOf(after);
   }
 
-  at(place: number): Put {
-    return {
-      prefix: this.#prefixes.at(place),
-      before: this.#terms.at(this.#before.pages[place >>> pageBits]![place & rowMask]!),
-      after: this.#terms.at(this.#after.pages[place >>> pageBits]![place & rowMask]!),
-    };
+  /** Those of a family, the last first. */
+  *backwards(family: Family): IterableIterator<Put> {
+    const { prefixes, terms } = this.#families[family];
+    for (let place = prefixes.size - 1; place >= 0; place--) {
+      const page = terms.pages[place >>> pageBits]!;
+      yield {
+        prefix: prefixes.at(place),
+        before: this.#terms.at(page[(place & rowMask) * stride]!),
+        after: this.#terms.at(page[(place & rowMask) * stride + 1]!),
+      };
+    }
   }
 }

@@ -158,12 +158,24 @@ export class PrefixTrie<T> {
       node = this.#below(node, this.#wantedBit(this.#length(node)));
       if (node === 0 || this.#common(node) < Math.min(length, this.#length(node))) return;
     }
+    yield* this.from(node);
+  }
+
+  /** The entry of a node and all in it, in order. */
+  *from(node: Node): IterableIterator<TrieEntry<T>> {
     const stack = [node];
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       if (this.#values.has(next)) yield this.at(next);
-      const [zero, one] = [this.#below(next, 0), this.#below(next, 1)];
-      if (one !== 0) stack.push(one);
-      if (zero !== 0) stack.push(zero);
+      this.#pushBelow(next, stack);
+    }
+  }
+
+  /** The entries that no other covers, in order. */
+  *tops(): IterableIterator<Node> {
+    const stack = [0];
+    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
+      if (this.#values.has(next)) yield next;
+      else this.#pushBelow(next, stack);
     }
   }
 
@@ -217,6 +229,12 @@ export class PrefixTrie<T> {
     while (!this.#values.has(nearest)) nearest = this.#below(nearest, isBefore ? 1 : 0);
     const value = this.#value(nearest);
     return isBefore ? [this.#lastOf(value, this.#length(nearest)) + 1n, last] : [first, value - 1n];
+  }
+
+  #pushBelow(node: Node, stack: Node[]): void {
+    const [zero, one] = [this.#below(node, 0), this.#below(node, 1)];
+    if (one !== 0) stack.push(one);
+    if (zero !== 0) stack.push(zero);
   }
 
   #lastOf(value: bigint, length: number): bigint {

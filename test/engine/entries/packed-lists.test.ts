@@ -9,7 +9,7 @@ import { nestedPrefix } from './nested-prefix.js';
 
 const prefix = fc.oneof(nestedPrefix(4), nestedPrefix(6));
 
-test('a list of entries gives them back in their order', () => {
+test('a list of entries gives them back, those of each family in their order', () => {
   const words = fc.record(
     { not: fc.constant(true), timeoutMs: fc.constantFrom(0, 5, 1e9), comment: fc.constantFrom('', 'a') },
     { requiredKeys: [], noNullPrototype: true },
@@ -23,13 +23,15 @@ test('a list of entries gives them back in their order', () => {
       const absent = { not: undefined, timeoutMs: undefined, comment: undefined };
       assert.deepEqual(
         [...list],
-        entries.map((entry) => ({ ...absent, ...entry })),
+        [4, 6].flatMap((family) =>
+          entries.filter((entry) => entry.prefix.family === family).map((entry) => ({ ...absent, ...entry })),
+        ),
       );
     }),
   );
 });
 
-test('a list of puts gives them back by their place', () => {
+test('a list of puts gives them back, those of each family, the last first', () => {
   const terms = (request: number): Terms => ({
     not: false,
     expires: Number.POSITIVE_INFINITY,
@@ -42,10 +44,10 @@ test('a list of puts gives them back by their place', () => {
     fc.property(fc.array(fc.record({ prefix, before: some, after: some }, { noNullPrototype: true })), (puts) => {
       const list = new PutList();
       for (const put of puts) list.add(put);
-      assert.deepEqual(
-        Array.from({ length: list.size }, (_, place) => list.at(place)),
-        puts,
-      );
+      for (const family of [4, 6] as const) {
+        const own = puts.filter((put) => put.prefix.family === family);
+        assert.deepEqual([...list.backwards(family)], own.reverse());
+      }
     }),
   );
 });

@@ -43,6 +43,16 @@ for (const family of [4, 6] as const) {
           trie.covering(wanted.value, wanted.length),
           flat(sorted.filter((e) => prefixCovers(e.prefix, wanted))),
         );
+        const isTop = (e: (typeof sorted)[number]) =>
+          !sorted.some((other) => other !== e && prefixCovers(other.prefix, e.prefix));
+        assert.deepEqual(
+          Array.from(trie.tops(), (node) => trie.at(node)),
+          flat(sorted.filter(isTop)),
+        );
+        assert.deepEqual(
+          [...trie.tops()].flatMap((node) => [...trie.from(node)]),
+          flat(sorted),
+        );
         for (const { prefix, of } of sorted) assert.equal(trie.get(prefix.value, prefix.length), of);
         for (const { prefix } of sorted) trie.delete(prefix.value, prefix.length);
         assert.deepEqual([...trie], []);
