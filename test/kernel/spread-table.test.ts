@@ -55,7 +55,7 @@ function passing(space: Namespace, addresses: readonly string[]): string[] {
         payload: new Uint8Array(1),
       });
       const before = sender.counts.sent;
-      packet.copy(sender.slot(destination.family, packet.length));
+      sender.queue(packet);
       sender.flush();
       return sender.counts.sent > before;
     });
