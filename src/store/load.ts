@@ -60,10 +60,19 @@ export function load(disk: Disk, state: State, steadyMs: number): Loaded {
   return new Loading(disk, state, steadyMs).run();
 }
 
+type Part = Frame & { readonly kind: 'part' };
+
+/** Worked out at the end: nearly all requests were done. */
+function undoneOf(requests: Iterable<readonly Part[]>): SingleWord[] {
+  const words = [...requests].flatMap((parts) => parts.flatMap(({ registers, before }) => pairUp(registers, before)));
+  return words.sort((a, b) => a.register.at - b.register.at);
+}
+
 class Loading {
   readonly #damaged: FileTrouble[] = [];
   readonly #newer: FileTrouble[] = [];
-  readonly #requests = new Map<number, SingleWord[]>();
+  /** The parts of requests whose end has not come yet. */
+  readonly #requests = new Map<number, Part[]>();
   #lossy = false;
   #head: Head | undefined;
   #reading: Reading | undefined;
@@ -94,7 +103,7 @@ class Loading {
       snapshotBytes: this.#snapshotBytes,
       damaged: this.#damaged,
       newer: this.#newer,
-      undone: [...this.#requests.values()].flat().sort((a, b) => a.register.at - b.register.at),
+      undone: undoneOf(this.#requests.values()),
       lossy: this.#lossy,
     };
   }
@@ -161,11 +170,11 @@ class Loading {
     }
   }
 
-  #joinPart({ request, registers, before }: Frame & { kind: 'part' }): void {
-    this.#join(registers);
-    const words = this.#requests.get(request) ?? [];
-    words.push(...pairUp(registers, before));
-    this.#requests.set(request, words);
+  #joinPart(part: Part): void {
+    this.#join(part.registers);
+    const parts = this.#requests.get(part.request);
+    if (parts === undefined) this.#requests.set(part.request, [part]);
+    else parts.push(part);
   }
 
   #join(registers: readonly Register[]): void {

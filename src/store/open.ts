@@ -33,6 +33,8 @@ export interface StoreOptions {
 const maxNotices = 20;
 /** So many journals are read at start before a snapshot is worth its price. */
 const maxJournals = 8;
+/** And so many bytes of them: to read 8 MiB takes a third of a second. */
+const maxJournalBytes = 8 * 1024 * 1024;
 
 /**
  * Opens the store. Whatever the folder holds, this succeeds: what is damaged or of a newer version is set aside, and when
@@ -86,7 +88,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   if (takenBack.length > 0) {
     await log.append({ kind: 'change', registers: takenBack.map((register) => current(register, state)) });
   }
-  if (aside.size > 0 || loaded.journals > maxJournals) void log.snapshot();
+  const isLong = loaded.journals > maxJournals || loaded.journalBytes > maxJournalBytes + loaded.snapshotBytes;
+  if (aside.size > 0 || isLong) void log.snapshot();
   const release = options.release ?? (() => {});
   return new JournaledStore({ node, state, log, stamps, clock, watch, bounds, notices: () => notices, release });
 }

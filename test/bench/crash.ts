@@ -1,6 +1,6 @@
 /**
  * The proof that nothing acknowledged is lost, at full length: kill -9 of the daemon under load, round after round. It takes
- * about ten seconds a round, so that it runs only when it is named; POSTERN_CRASH_ROUNDS (100) makes it shorter.
+ * about seven seconds a round, so that it runs only when it is named; POSTERN_CRASH_ROUNDS (100) makes it shorter.
  */
 
 import { killRounds } from '../kernel/crash/kill-rounds.js';
@@ -9,6 +9,8 @@ import { inScope } from './world.js';
 
 const rounds = Number(process.env.POSTERN_CRASH_ROUNDS ?? 100);
 const perSecond = 20_000;
+/** Some more is offered: what comes last is cut off by the kill. */
+const offered = 23_000;
 
 export const crashBench: Bench = {
   name: 'crash',
@@ -17,7 +19,7 @@ export const crashBench: Bench = {
   async *run() {
     const rates: number[] = [];
     await inScope(async (scope) => {
-      for await (const round of killRounds(scope, { rounds, perSecond })) {
+      for await (const round of killRounds(scope, { rounds, perSecond: offered })) {
         rates.push(round.perSecond);
         console.log(round.text);
       }
@@ -28,7 +30,7 @@ export const crashBench: Bench = {
       ours: `${rate.toLocaleString('en')}/s`,
       reference: `slowest round: ${least.toLocaleString('en')}/s`,
       must: `≥ ${perSecond.toLocaleString('en')}/s`,
-      met: rate >= perSecond * 0.97,
+      met: rate >= perSecond,
     };
   },
 };

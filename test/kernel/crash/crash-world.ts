@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa, type ResultPromise } from 'execa';
 import type { EngineState } from '../../../src/engine/state-file.js';
@@ -36,6 +37,9 @@ pftabled:
   key: { file: pftabled.key }
   tables: [datagrams]
 `;
+
+/** When nothing was counted for so long, nothing is on its way. */
+const quietMs = 100;
 
 /** Addresses, each with the seconds that are left, or undefined when it stays. */
 export type Contents = ReadonlyMap<string, number | undefined>;
@@ -153,14 +157,16 @@ export class CrashWorld {
     return contents;
   }
 
-  /** What is on the disk, read as the next start will. */
-  onDisk(table: string): Contents {
+  /** Reads the disk as the next start will; answers what it holds of a table. */
+  onDisk(): (table: string) => Contents {
     const { state } = readFolder(nodeDisk(join(this.state, 'store')));
-    const contents = new Map<string, number | undefined>();
-    for (const { op, prefix, expiresAt } of state.table(table)?.registers() ?? []) {
-      if (op === 'add') contents.set(formatPrefix(prefix), expiresAt && (expiresAt - Date.now()) / 1_000);
-    }
-    return contents;
+    return (table) => {
+      const contents = new Map<string, number | undefined>();
+      for (const { op, prefix, expiresAt } of state.table(table)?.registers() ?? []) {
+        if (op === 'add') contents.set(formatPrefix(prefix), expiresAt && (expiresAt - Date.now()) / 1_000);
+      }
+      return contents;
+    };
   }
 
   /** What the API shows. */
@@ -171,6 +177,20 @@ export class CrashWorld {
     );
     const left = (expiresAt: string | undefined) => expiresAt && (Date.parse(expiresAt) - Date.now()) / 1_000;
     return new Map(entries.map(({ address, expiresAt }) => [address, left(expiresAt) as number | undefined]));
+  }
+
+  /** Waits until the daemon has decided about all datagrams that have come. */
+  async datagramsSettled(): Promise<void> {
+    const total = async () => Object.values(await this.datagramCounts()).reduce((sum, count) => sum + count, 0);
+    let before = -1;
+    const isQuiet = async () => {
+      const now = await total();
+      const same = now === before;
+      before = now;
+      if (!same) await sleep(quietMs);
+      return same;
+    };
+    await until('no more datagrams come', isQuiet, 20_000);
   }
 
   /** Datagrams by what became of them, since the daemon started. */

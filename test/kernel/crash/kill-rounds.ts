@@ -12,7 +12,7 @@ import { addDatagrams, RequestLoad } from './load.js';
 
 export interface RoundsOptions {
   readonly rounds: number;
-  /** Wanted: half of them as datagrams, half as entries of requests. */
+  /** Offered: half of them as datagrams, half as entries of requests. */
   readonly perSecond: number;
 }
 
@@ -28,7 +28,9 @@ const toleranceS = 3;
 const afterwards = ['the kernel keeps all', 'the ruleset is flushed', 'the namespace is new'] as const;
 const shortestLifeMs = 300;
 const longestLifeMs = 3_500;
-const mostDatagrams = 120_000;
+/** So long the sender must have something to send: until the first ones have come, too. */
+const sendingMs = longestLifeMs + 2_500;
+const replaysPerSecond = 40_000;
 
 const keys = (contents: Contents) => new Set(contents.keys());
 
@@ -51,10 +53,17 @@ async function killRound(world: CrashWorld, number: number, wanted: number): Pro
   const load = new RequestLoad(world.rest, number);
   await load.prepare();
   await world.rest.ask('POST', '/v1/tables/datagrams/flush');
-  const datagrams = addDatagrams(world.key, mostDatagrams, Math.floor(Date.now() / 1_000));
+  const datagramsPerSecond = wanted / 2;
+  const most = Math.ceil((datagramsPerSecond * sendingMs) / 1_000);
+  const datagrams = addDatagrams(world.key, most, Math.floor(Date.now() / 1_000));
 
-  const stopSending = await world.sendDatagrams(datagrams, wanted / 2);
-  await until('datagrams come', async () => ((await world.datagramCounts()).added ?? 0) > 0, 20_000);
+  const stopSending = await world.sendDatagrams(datagrams, datagramsPerSecond);
+  let before = 0;
+  const haveCome = async () => {
+    before = (await world.datagramCounts()).added ?? 0;
+    return before > 0;
+  };
+  await until('datagrams come', haveCome, 20_000);
   const begun = performance.now();
   load.start(wanted / 2);
   await sleep(shortestLifeMs + Math.random() * (longestLifeMs - shortestLifeMs));
@@ -63,7 +72,7 @@ async function killRound(world: CrashWorld, number: number, wanted: number): Pro
   await Promise.all([stopSending(), load.stop()]);
 
   // Nothing took effect before it was on the disk.
-  const [left, kept] = [await world.inKernel('datagrams'), world.onDisk('datagrams')];
+  const [left, kept] = [await world.inKernel('datagrams'), world.onDisk()('datagrams')];
   const early = [...left.keys()].filter((address) => !kept.has(address));
   assert.deepEqual(early, [], 'in the kernel and not on the disk');
 
@@ -74,7 +83,7 @@ async function killRound(world: CrashWorld, number: number, wanted: number): Pro
 
   const banned = [...(await world.shown('datagrams')).keys()];
   const replays = await replay(world, datagrams, banned);
-  const rate = Math.round(((kept.size + load.answered) / lifeMs) * 1_000);
+  const rate = Math.round(((kept.size - before + load.answered) / lifeMs) * 1_000);
   const text =
     `round ${number}: killed after ${Math.round(lifeMs)} ms under ${rate} updates/s (${kept.size} datagrams, ${load.answered} ` +
     `entries of ${load.batches} requests, ${load.versions} whole tables); then ${next}: ready in ${Math.round(readyMs)} ms, ` +
@@ -83,11 +92,13 @@ async function killRound(world: CrashWorld, number: number, wanted: number): Pro
 }
 
 async function checkTables(world: CrashWorld, load: RequestLoad, left: Contents): Promise<void> {
+  // Nothing changes any more: the disk is read once for all of them.
+  const onDisk = world.onDisk();
   for (const table of ['datagrams', 'requests', 'whole']) {
     const begun = performance.now();
     const [inKernel, shown] = [await world.inKernel(table), await world.shown(table)];
     assertSame(inKernel, shown, begun, `${table} in kernel and API`);
-    assertSame(world.onDisk(table), shown, begun, `${table} on disk and in API`);
+    assertSame(onDisk(table), shown, begun, `${table} on disk and in API`);
     if (table === 'datagrams') {
       const gone = [...left.keys()].filter((address) => !shown.has(address));
       assert.deepEqual(gone.slice(0, 5), [], 'an effect is gone');
@@ -103,8 +114,8 @@ async function checkTables(world: CrashWorld, load: RequestLoad, left: Contents)
  */
 async function replay(world: CrashWorld, datagrams: readonly Buffer[], banned: readonly string[]): Promise<number> {
   await world.rest.ask('POST', '/v1/tables/datagrams/flush');
-  await world.deliverDatagrams(datagrams.slice(0, banned.length), 20_000);
-  await sleep(300);
+  await world.deliverDatagrams(datagrams.slice(0, banned.length), replaysPerSecond);
+  await world.datagramsSettled();
   const again = await world.shown('datagrams');
   const replayed = banned.filter((address) => again.has(address));
   assert.deepEqual(replayed.slice(0, 5), [], 'taken again');
