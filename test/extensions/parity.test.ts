@@ -6,11 +6,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { commands } from '../../src/cli/commands.js';
 import { run } from '../../src/cli/dispatch.js';
-import { compilePolicy } from '../../src/compiler/compile.js';
 import { originals } from '../../src/extensions/originals.js';
 import { handMark, pageHead, pageName, parityRows, parityTable } from '../../src/extensions/parity-text.js';
-import { extensions, vocabulary } from '../../src/extensions/registry.js';
-import { parsePolicy } from '../../src/policy/parse.js';
+import { extensions } from '../../src/extensions/registry.js';
 import { captured } from '../cli/capture.js';
 import { assertGolden } from '../golden.js';
 
@@ -33,24 +31,6 @@ test('every page belongs to an extension', () => {
     [],
   );
 });
-
-const pages = readdirSync(folder).filter((name) => name.endsWith('.md'));
-for (const page of pages) {
-  const examples = [...readFileSync(join(folder, page), 'utf8').matchAll(/```yaml\n([\s\S]*?)```/g)];
-  if (examples.length === 0) continue;
-  test(`the policies of kmod-notes/${page} compile`, () => {
-    for (const [, body = ''] of examples) {
-      const text = body.startsWith('version:') ? body : `version: 1\n${body}`;
-      const { policy, diagnostics } = parsePolicy(text, { file: page, vocabulary });
-      const said = policy === undefined ? diagnostics : compilePolicy(policy).diagnostics;
-      assert.deepEqual(
-        said.filter(({ severity }) => severity === 'error').map(({ at, message }) => `${at.line} ${message}`),
-        [],
-        body,
-      );
-    }
-  });
-}
 
 test("the README's table is that of the extensions", () => {
   const path = join(root, 'README.md');
