@@ -148,12 +148,17 @@ test('a namespace that vanishes is named once its sockets are gone', async (t) =
   });
 });
 
-test('a process that forgot to close its thread ends', async () => {
-  const module = new URL('../../src/kernel/thread-exchange.js', import.meta.url).href;
-  const script = `import { threadExchange } from '${module}';
-    const exchange = threadExchange();
-    await exchange.request(Buffer.from('1400000010 0a 0100 01000000 00000000 00000000'.replaceAll(' ', ''), 'hex'));
-    console.log('asked');`;
-  const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000 });
-  assert.equal(stdout, 'asked');
-});
+for (const [what, use] of [
+  ['was asked', "await exchange.request(Buffer.from('14000000100a0100010000000000000000000000', 'hex'))"],
+  ['was only started', 'exchange.start()'],
+] as const) {
+  test(`a process ends that forgot to close a thread that ${what}`, async () => {
+    const module = new URL('../../src/kernel/thread-exchange.js', import.meta.url).href;
+    const script = `import { threadExchange } from '${module}';
+      const exchange = threadExchange();
+      ${use};
+      console.log('done');`;
+    const { stdout } = await execa(process.execPath, ['--input-type=module', '-e', script], { timeout: 20_000 });
+    assert.equal(stdout, 'done');
+  });
+}
