@@ -55,6 +55,7 @@ const shardSeed = 0x706f7374;
 /** The chain that counts for an account. */
 export function accountJump(name: string, site: Site): Verdict {
   const decl = site.policy.accounts.get(name)!;
+  site.note(`account ${name} is counted in a chain of its own, by all rules that name it`);
   return jump(site.sharedChain(`account_${name}`, linesOf(decl, site)));
 }
 

@@ -48,9 +48,13 @@ export const ipmark: Extension = {
       },
       {
         marks: ({ and_mask, or_mask }) => [{ of: 'packet', mask: (and_mask | or_mask) >>> 0 }],
-        compile: (spec, site): ActionFragment => ({
-          lines: site.rule.families.flatMap((family) => marking(spec, family)),
-        }),
+        everyPacket: true,
+        compile(spec, site): ActionFragment {
+          const ways = site.rule.families.map((family) => ({ family, lines: marking(spec, family) }));
+          const counts = ways.map(({ family, lines: { length } }) => `${length} for IPv${family}`);
+          site.note(`the mark is set in this chain; rules that it takes: ${counts.join(', ')}`);
+          return { lines: ways.flatMap(({ lines }) => lines) };
+        },
       },
     ),
   ],

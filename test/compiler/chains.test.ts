@@ -84,6 +84,16 @@ chains:
   ]);
 });
 
+test('a mark of each packet below the state rule is warned of; above one that the policy writes, all packets get it', () => {
+  const marking = '{ do: { ipmark: { addr: src, shift: 8 } } }';
+  const forward = (...rules: string[]) =>
+    `chains:\n  forward:\n    rules:\n${rules.map((rule) => `      - ${rule}\n`).join('')}`;
+  assert.deepEqual(diagnosticsOf(forward(marking)), [
+    '4:17 ipmark sees only the first packets of connections here: those of known connections are accepted above; put the rule above a rule of this chain that accepts "state: [established, related]", or in prerouting',
+  ]);
+  assert.deepEqual(diagnosticsOf(forward(marking, '{ state: [established, related], do: accept }')), []);
+});
+
 test('hygiene can drop what is invalid, in one lookup or before the rule of the policy', () => {
   const on = 'hygiene: { invalid: on }\n';
   const vmap = 'ct state vmap { established : accept, related : accept, invalid : drop }';

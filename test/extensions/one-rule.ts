@@ -11,9 +11,15 @@ export interface Said {
   readonly notes: readonly string[];
 }
 
-export function compileOne(chain: string, rule: string, device = 'eth0'): Said {
+/** What else the policy has: the device of an ingress chain, and sections. */
+interface Around {
+  readonly device?: string;
+  readonly sections?: string;
+}
+
+export function compileOne(chain: string, rule: string, { device = 'eth0', sections = '' }: Around = {}): Said {
   const on = chain === 'ingress' ? `    on: ${device}\n` : '';
-  const text = `version: 1\nchains:\n  ${chain}:\n${on}    rules:\n      - ${rule}\n`;
+  const text = `version: 1\nchains:\n  ${chain}:\n${on}    rules:\n      - ${rule}\n${sections}`;
   const { policy, diagnostics } = parsePolicy(text, { file: 'p.yaml', vocabulary });
   const compiled = policy === undefined ? { diagnostics } : compilePolicy(policy);
   return {

@@ -141,7 +141,7 @@ for (const [what, chain, rule, expected] of cases) {
 
 test('a device without an Ethernet header is refused at ingress, with the place where it works', () => {
   for (const device of ['ppp0', 'tun0', 'wg0', 'lo']) {
-    const [first = 'no error'] = compileOne('ingress', '{ tcp: 23, do: tarpit }', device).errors;
+    const [first = 'no error'] = compileOne('ingress', '{ tcp: 23, do: tarpit }', { device }).errors;
     assert.match(
       first,
       new RegExp(`^6:[0-9]+ ${device} has no Ethernet header.*; write the rule in input or forward$`),

@@ -14,6 +14,8 @@ interface Target {
   readonly stands: Readonly<Partial<Record<Chain, RegExp>>>;
   /** Chains that the word can stand in, but not this rule: with the reason. */
   readonly refused?: Readonly<Partial<Record<Chain, RegExp>>>;
+  /** What else the policy needs. */
+  readonly sections?: string;
 }
 
 const early = /before connection tracking, at priority -300/;
@@ -92,13 +94,29 @@ const targets: readonly Target[] = [
     stands: { forward: /in table bridge, too/ },
     refused: inAll(['prerouting', 'input', 'output', 'postrouting'], /in forward; write a rule of its own/),
   },
+  {
+    name: 'ipmark',
+    rule: '{ udp: 7, do: { ipmark: { addr: src } } }',
+    stands: inAll(chains, /the mark is set in this chain; rules that it takes: 2 for IPv4, 2 for IPv6/),
+  },
+  {
+    name: 'ipmark',
+    rule: '{ family: ipv6, do: { ipmark: { addr: dst, shift: 8, and_mask: 0xff } } }',
+    stands: inAll(chains, /rules that it takes: 1 for IPv6/),
+  },
+  {
+    name: 'account',
+    rule: '{ do: account sales }',
+    stands: inAll(chains, /account sales is counted in a chain of its own/),
+    sections: 'accounts: { sales: 192.0.2.0/24 }\n',
+  },
   { name: 'logmark', rule: '{ udp: 7, do: logmark }', stands: inAll(behindIngress, /the daemon writes the line/) },
 ];
 
-for (const { name, rule, stands, refused = {} } of targets) {
+for (const { name, rule, stands, refused = {}, sections = '' } of targets) {
   test(`${rule} says its recipe where it stands, and elsewhere where it could`, () => {
     for (const chain of chains) {
-      const { errors, notes } = compileOne(chain, rule);
+      const { errors, notes } = compileOne(chain, rule, { sections });
       const recipe = stands[chain];
       if (recipe !== undefined) {
         assert.deepEqual(errors, [], chain);

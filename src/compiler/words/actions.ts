@@ -36,7 +36,7 @@ export function compileAction(action: Action, site: RuleSite, words: Words): Act
     case 'delete':
       return { lines: site.table(action.table).delete(action.what) };
     case 'account':
-      seesEveryPacket('account', site);
+      seesEveryPacket('account', site, 'at the head of the chain');
       return does(accountJump(action.account, site));
     case 'extension': {
       const compiler = words.action(action.name);
@@ -53,11 +53,14 @@ export function compileAction(action: Action, site: RuleSite, words: Words): Act
   }
 }
 
-/** Warns where known connections are accepted above. */
-export function seesEveryPacket(word: string, site: RuleSite): void {
+/** The acceptance that the compiler adds stands before the first rule that does more than count. */
+const aboveStates = 'above a rule of this chain that accepts "state: [established, related]"';
+
+/** Warns where known connections are accepted above. @param where the word would see all packets */
+export function seesEveryPacket(word: string, site: RuleSite, where = aboveStates): void {
   if (!site.belowStateRule || site.ast.matches.some((match) => match.word === 'state')) return;
   site.warn(
     `${word} sees only the first packets of connections here: those of known connections are accepted above`,
-    'put the rule at the head of the chain, or in prerouting',
+    `put the rule ${where}, or in prerouting`,
   );
 }
