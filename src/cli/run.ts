@@ -20,6 +20,8 @@ kernel as it is: rules, bans and counters go on, and the next start takes them o
   },
   examples: [{ command: 'postern run --policy rules/demo.yaml --netns fw --state /tmp/demo', what: 'in a namespace' }],
   async run({ values, io }) {
+    const { keepHeapSmall } = await import('./daemon/heap.js');
+    keepHeapSmall();
     const { startDaemon } = await import('./daemon/daemon.js');
     const log = logOf(io, values.json === true);
     catchDefects(log);
