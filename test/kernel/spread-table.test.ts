@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RawSender } from '../../src/kernel/raw-sender.js';
 import { parseAddress } from '../../src/net/address.js';
+import type { Answer } from '../../src/oracle/answer.js';
 import { encodePacket, PROTOCOL } from '../../src/wire/packet.js';
 import { entries, source, words } from '../engine/fixture.js';
 import { heldIn, setsOf } from '../engine/kernel-content.js';
+import { DaemonBed } from './daemon-bed.js';
 import { liveBench } from './engine-fixture.js';
 import { type Namespace, namespace, until } from './namespace.js';
 
@@ -134,4 +136,25 @@ test('packets find in a spread table what is in it and nothing else, whatever ha
       all.filter((text) => text !== '198.19.2.3'),
     );
   });
+});
+
+test('why says of addresses of a spread table what becomes of their packets', async (t) => {
+  const bed = await DaemonBed.open(
+    t,
+    `tables: { feed: { size: 200000, entries: [172.0.0.0/6, not 172.16.0.0/12] } }
+chains: { input: { policy: accept, rules: [ { from: <feed>, do: drop } ] } }
+`,
+  );
+  await wayOut(bed.space);
+  const daemon = await bed.start('--socket', bed.socket);
+  const added = await bed.postern('table', 'add', 'feed', '172.20.1.0/24', '!172.40.0.0/16', '2001:db8::/32');
+  assert.equal(added.status, 0, added.err);
+  const verdict = async (from: string, to: string) => {
+    const { status, out, err } = await bed.postern('why', ...bed.places, '--json', `udp out0 ${from} > ${to}:9`);
+    assert.equal(status, 0, err);
+    return (JSON.parse(out) as Answer).verdict;
+  };
+  for (const dropped of ['172.8.0.1', '172.20.1.9']) assert.equal(await verdict(dropped, '192.0.2.1'), 'drop', dropped);
+  for (const taken of ['172.20.2.9', '172.40.0.1']) assert.equal(await verdict(taken, '192.0.2.1'), 'accept', taken);
+  await daemon.stop();
 });
