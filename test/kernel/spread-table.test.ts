@@ -147,14 +147,23 @@ chains: { input: { policy: accept, rules: [ { from: <feed>, do: drop } ] } }
   );
   await wayOut(bed.space);
   const daemon = await bed.start('--socket', bed.socket);
-  const added = await bed.postern('table', 'add', 'feed', '172.20.1.0/24', '!172.40.0.0/16', '2001:db8::/32');
+  const added = await bed.postern(
+    'table',
+    'add',
+    'feed',
+    '172.20.1.0/24',
+    '10.0.0.0/8',
+    '!10.40.0.0/16',
+    '2001:db8::/32',
+  );
   assert.equal(added.status, 0, added.err);
   const verdict = async (from: string, to: string) => {
     const { status, out, err } = await bed.postern('why', ...bed.places, '--json', `udp out0 ${from} > ${to}:9`);
     assert.equal(status, 0, err);
     return (JSON.parse(out) as Answer).verdict;
   };
-  for (const dropped of ['172.8.0.1', '172.20.1.9']) assert.equal(await verdict(dropped, '192.0.2.1'), 'drop', dropped);
-  for (const taken of ['172.20.2.9', '172.40.0.1']) assert.equal(await verdict(taken, '192.0.2.1'), 'accept', taken);
+  for (const dropped of ['172.8.0.1', '172.20.1.9', '10.41.0.1'])
+    assert.equal(await verdict(dropped, '192.0.2.1'), 'drop', dropped);
+  for (const taken of ['172.20.2.9', '10.40.0.1']) assert.equal(await verdict(taken, '192.0.2.1'), 'accept', taken);
   await daemon.stop();
 });
