@@ -48,11 +48,11 @@ export function writeQuota(writer: MessageWriter, type: number, quota: QuotaValu
   writer.close(expression);
 }
 
-/** A quota's payload, of an element or of a named object. */
+/** A quota's payload, of an element or of a named object, in the order of libnftnl. */
 export function writeQuotaValue(writer: MessageWriter, { limitBytes, usedBytes, over }: QuotaValue): void {
   writer.u64big(QUOTA.BYTES, limitBytes);
-  writer.u32(QUOTA.FLAGS, over ? QUOTA_OVER : 0);
   writer.u64big(QUOTA.CONSUMED, usedBytes);
+  writer.u32(QUOTA.FLAGS, over ? QUOTA_OVER : 0);
 }
 
 /** A counter's payload, of an element or of a named object. */

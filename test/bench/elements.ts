@@ -2,6 +2,7 @@
 
 import { execa } from 'execa';
 import type { Manifest } from '../../src/compiler/plan.js';
+import { elementBatch } from '../../src/kernel/element-batch.js';
 import { daemonExchange, type KernelElements, openElements } from '../../src/kernel/elements.js';
 import type { Exchange } from '../../src/kernel/exchange.js';
 import type { ElementChange } from '../../src/kernel/kernel.js';
@@ -100,7 +101,7 @@ async function inParts(elements: KernelElements, count: number, part: number): P
 async function* many(): AsyncIterable<BenchRow> {
   const count = 100_000;
   const parts = 10_000;
-  const times = { inParts: [] as number[], atOnce: [] as number[], theirs: [] as number[] };
+  const times = { inParts: [] as number[], atOnce: [] as number[], kernel: [] as number[], theirs: [] as number[] };
   /** Each into a set that was just made. */
   const measured = (list: number[], work: (space: Namespace) => Promise<number>) =>
     inScope(async (scope) => {
@@ -121,6 +122,7 @@ async function* many(): AsyncIterable<BenchRow> {
   for (let round = 0; round < 5; round++) {
     await measured(times.inParts, ours(parts));
     await measured(times.atOnce, ours(count));
+    await measured(times.kernel, (space) => kernelAloneMs(space, count, parts));
     await measured(times.theirs, (space) => timed(() => nft(space, text)));
   }
   const row = (work: string, own: readonly number[]) => ({
@@ -132,6 +134,25 @@ async function* many(): AsyncIterable<BenchRow> {
   const bounded = row(`100,000 elements, ${parts.toLocaleString('en')} in a transaction`, times.inParts);
   yield { ...bounded, must: '≥ 3 ×', met: bounded.ratio >= 3 };
   yield row('100,000 elements in one transaction', times.atOnce);
+  yield row('of the first the kernel alone, with transactions that are written already', times.kernel);
+}
+
+/** What nobody can save: transactions of so many elements, made before the clock starts. */
+async function kernelAloneMs(space: Namespace, count: number, part: number): Promise<number> {
+  const exchange = netfilterExchange(space.name);
+  const batches: Buffer[] = [];
+  const features = { destroy: true, updateTimeout: true };
+  for (let from = 0, firstSeq = 1; from < count; from += part) {
+    const changes = Array.from({ length: part }, (_, index) => addition(from + index));
+    const { bytes, nextSeq } = elementBatch(manifest, changes, { features, firstSeq });
+    batches.push(bytes);
+    firstSeq = nextSeq;
+  }
+  const ms = await timed(async () => {
+    for (const batch of batches) await exchange.transact(batch);
+  });
+  await exchange.close();
+  return ms;
 }
 
 /** One more element in sets of growing size. */
