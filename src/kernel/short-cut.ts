@@ -5,7 +5,8 @@
  *
  * A transaction can take longer: somebody else's holds the kernel's lock, it is refused (the kernel waits then until no
  * processor works with what it takes back), or the set is costly to change. Whatever of that happens, the next ones go
- * to the thread for a while, so that the event loop is held up by it once, not again and again.
+ * to the thread for a while, so that the event loop isn't held up by it again and again. The first time that is short:
+ * on a machine that is shared the processor itself may have been gone, which says nothing of the next one.
  */
 
 import type { NetlinkMessage } from '../wire/netlink.js';
@@ -17,10 +18,14 @@ import type { ThreadExchange } from './thread-exchange.js';
 /** Some twenty elements. With more the kernel's time counts, not the way to it. */
 const SMALL_BYTES = 1_024;
 const SLOW_MS = 5;
-const DETOUR_MS = 10_000;
+const FIRST_DETOUR_MS = 100;
+const LONGEST_DETOUR_MS = 10_000;
+/** How much longer than the last detour one is that follows within the longest. */
+const GROWTH = 10;
 
 export class ShortCut implements Exchange {
   #detourUntil = Number.NEGATIVE_INFINITY;
+  #detourMs = 0;
 
   /** @param now milliseconds from any start */
   constructor(
@@ -37,8 +42,14 @@ export class ShortCut implements Exchange {
     }
     const result = this.near.transact(batch);
     const ended = this.now();
-    if (ended - started > SLOW_MS) this.#detourUntil = ended + DETOUR_MS;
+    if (ended - started > SLOW_MS) this.#detour(ended);
     return result;
+  }
+
+  #detour(now: number): void {
+    const isNews = now - this.#detourUntil > LONGEST_DETOUR_MS;
+    this.#detourMs = isNews ? FIRST_DETOUR_MS : Math.min(LONGEST_DETOUR_MS, this.#detourMs * GROWTH);
+    this.#detourUntil = now + this.#detourMs;
   }
 
   request(message: Buffer): Promise<NetlinkMessage[]> {

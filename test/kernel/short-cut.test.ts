@@ -68,16 +68,33 @@ test('while the thread is at work it gets all transactions', async () => {
   assert.deepEqual(crossing.ways, ['thread', 'near']);
 });
 
-test('after a slow transaction the next ones go to the thread for ten seconds', async () => {
+test('after a slow transaction the next ones go to the thread: for longer, when it happens again', async () => {
   const crossing = new Crossing();
-  crossing.takesMs = 15;
-  await crossing.transact();
-  await crossing.transact();
-  crossing.nowMs = 10_014;
-  await crossing.transact();
-  crossing.nowMs = 10_015.1;
-  await crossing.transact();
-  assert.deepEqual(crossing.ways, ['near', 'thread', 'thread', 'near']);
+  // How long each detour lasts: the last two are as long as they get.
+  for (const detourMs of [100, 1_000, 10_000, 10_000]) {
+    crossing.takesMs = 15;
+    await crossing.transact();
+    crossing.takesMs = 0;
+    await crossing.transact();
+    crossing.nowMs += detourMs - 1;
+    await crossing.transact();
+    crossing.nowMs += 1;
+    await crossing.transact();
+    assert.deepEqual(crossing.ways.splice(0), ['near', 'thread', 'thread', 'near'], `${detourMs} ms`);
+  }
+});
+
+test('a slow transaction that is the first for long is taken for an accident', async () => {
+  const crossing = new Crossing();
+  for (let accident = 0; accident < 3; accident++) {
+    crossing.takesMs = 15;
+    await crossing.transact();
+    crossing.takesMs = 0;
+    crossing.nowMs += 100;
+    await crossing.transact();
+    assert.deepEqual(crossing.ways.splice(0), ['near', 'near']);
+    crossing.nowMs += 10_001;
+  }
 });
 
 test('once closed, both ways are shut and the thread has the last word', async () => {
