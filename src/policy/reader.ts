@@ -55,20 +55,20 @@ export class Reader {
 
   /** Reports keys that are not among the known. */
   refuseUnknown(entries: readonly Entry[], known: readonly string[]): void {
-    const listed = known.length <= mostListed ? `known are ${alternatives(known).replace(' or ', ' and ')}` : undefined;
+    const words = known.length <= mostListed ? `known are ${listed(known)}` : undefined;
     for (const { key } of entries) {
       if (known.includes(key.value)) continue;
-      this.log.error(key.at, `"${key.value}" is not known here`, didYouMean(key.value, known) ?? listed);
+      this.log.error(key.at, `"${key.value}" is not known here`, didYouMean(key.value, known) ?? words);
     }
   }
 
-  wrongKind(node: Node, name: string, wanted: string): undefined {
+  wrongKind(node: Node, name: string, wanted: string, hint?: string): undefined {
     if (node.kind === 'nothing') {
       if (!node.reported) this.log.error(node.at, `"${name}" has no value`);
       return undefined;
     }
     const shown = node.kind === 'text' ? `"${node.value}"` : kindName(node);
-    this.log.error(node.at, `"${name}" takes ${wanted}, not ${shown}`);
+    this.log.error(node.at, `"${name}" takes ${wanted}, not ${shown}`, hint);
   }
 
   #read(schema: TSchema, node: Node, name: string): unknown {
@@ -216,7 +216,7 @@ export class Reader {
   }
 
   #readObject({ properties = {}, required = [] }: Keywords, node: Node, name: string): unknown {
-    if (node.kind !== 'map') return this.wrongKind(node, name, shapeNames.map);
+    if (node.kind !== 'map') return this.wrongKind(node, name, shapeNames.map, exampleOf(Object.keys(properties)));
     this.refuseUnknown(node.entries, Object.keys(properties));
     const values: Record<string, unknown> = {};
     let failed = node.entries.some(({ key }) => !Object.hasOwn(properties, key.value));
@@ -233,6 +233,14 @@ export class Reader {
     return failed ? undefined : values;
   }
 }
+
+/** How a map of few keys is written. */
+function exampleOf(keys: readonly string[]): string | undefined {
+  if (keys.length === 0 || keys.length > mostListed) return undefined;
+  return `write it as { KEY: VALUE } of the keys ${listed(keys)}`;
+}
+
+const listed = (names: readonly string[]): string => alternatives(names).replace(' or ', ' and ');
 
 /** Defaults are given as they would be written, and read as if they had been. */
 function writtenDefault(schema: TSchema, parent: Mapping): Text | undefined {

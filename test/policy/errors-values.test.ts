@@ -174,7 +174,11 @@ const sections: readonly Row[] = [
     'tables: { t: { timout: 1d } }\n',
     '1:16 "timout" is not known here; did you mean "timeout"?',
   ],
-  ['a table that is a number', 'tables: { t: 5 }\n', '1:14 "t" takes a map, not "5"'],
+  [
+    'a table that is a number',
+    'tables: { t: 5 }\n',
+    '1:14 "t" takes a map, not "5"; write it as { KEY: VALUE } of the keys entries, file, builtin, timeout, size, counters, backend, ipset and unknown',
+  ],
   ['a table of nothing', 'tables: { t: }\n', '1:11 "t" has no value'],
   ['a size out of range', 'tables: { t: { size: 0 } }\n', '1:22 "0" is out of range; it goes from 1 to 16777216'],
   ['a size that is no number', 'tables: { t: { size: many } }\n', '1:22 "many" is not a whole number'],
