@@ -1,6 +1,6 @@
 /**
  * The proof that nothing acknowledged is lost, at full length: kill -9 of the daemon under load, round after round. It takes
- * about seven seconds a round, so that it runs only when it is named; POSTERN_CRASH_ROUNDS (100) makes it shorter.
+ * about nine seconds a round, so that it runs only when it is named; POSTERN_CRASH_ROUNDS (100) makes it shorter.
  */
 
 import { killRounds } from '../kernel/crash/kill-rounds.js';
