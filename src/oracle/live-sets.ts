@@ -6,6 +6,7 @@ import type { ElementState } from '../kernel/kernel.js';
 import type { LiveSets } from '../kernel/live-sets.js';
 import { type Address, addressBytes, addressFromBytes, type Family, formatAddress } from '../net/address.js';
 import { formatRange, rangeContains } from '../net/prefix.js';
+import { isInShard } from '../net/shards.js';
 import { renderExpression } from '../nft/expression.js';
 import { encodeKey, keyLength } from '../nft/key.js';
 import type { Element, Ruleset } from '../nft/model.js';
@@ -96,11 +97,11 @@ interface Sought {
 }
 
 function elementsFor(set: ManifestSet, { plan, packets, devices }: Sought, loaded: Loaded | undefined): Found {
-  const live = loaded?.plan.manifest.sets.find((one) => one.table === set.table && roleKey(one) === roleKey(set));
   if (set.role.kind === 'table') {
     const addresses = packets.flatMap(({ source, destination }) => [source, destination]);
-    return tableElements(set.role, addresses, plan.tables, live && loaded && { ...loaded, set: live });
+    return tableElements({ ...set, role: set.role }, addresses, plan.tables, loaded);
   }
+  const live = loaded?.plan.manifest.sets.find((one) => one.table === set.table && roleKey(one) === roleKey(set));
   if (live === undefined || loaded === undefined) return { elements: [], told: [], isLive: false };
   const elements = carriedElements(set, lookUp(loaded.sets, live, packets, devices));
   return { elements, told: elements.map(({ value }) => renderExpression(value)), isLive: true };
@@ -109,29 +110,42 @@ function elementsFor(set: ManifestSet, { plan, packets, devices }: Sought, loade
 type TableRole = Extract<ManifestSet['role'], { kind: 'table' }>;
 
 /**
- * The addresses that are in a table, each alone: intervals around them could overlap with others. Where the policy that
- * is tried says something else of an address than the one that is loaded, that counts.
+ * The addresses that are in a table, each alone: intervals around them could overlap with others. The host's sets know
+ * best, exceptions too; where the policy that is tried says something else of an address than the one that is loaded,
+ * that counts.
  */
 function tableElements(
-  { table, tier, family }: TableRole,
+  set: ManifestSet & { readonly role: TableRole },
   addresses: readonly Address[],
   tables: Plan['tables'],
-  live: (Loaded & { readonly set: ManifestSet }) | undefined,
+  loaded: Loaded | undefined,
 ): Found {
   const elements: Element[] = [];
   const told: string[] = [];
-  const own = new Map(addresses.filter((one) => one.family === family).map((one) => [one.value, one]));
-  for (const address of own.values()) {
-    const here = live?.sets.covering(live.set, addressBytes(address));
-    const [then, now] = [tables, live?.plan.tables ?? []].map((of) => policySays(of, table, address));
-    const isLive = here !== undefined && (then === now || now !== 'in');
-    if (!isLive && !(then === 'in' && tier === 'hosts')) continue;
-    const value = formatAddress(address);
-    elements.push({ value, ...(isLive && elementTerms(live!.set, here)) });
-    if (isLive) told.push(intervalText(here, family));
+  const { role } = set;
+  const { table, tier, family } = role;
+  const live = loaded?.plan.manifest.sets.filter((one) => isSameTier(one.role, role)) ?? [];
+  const own = addresses.filter((one) => one.family === family && canHold(role, one));
+  for (const address of new Map(own.map((one) => [one.value, one])).values()) {
+    const at = live.find((one) => canHold(one.role as TableRole, address));
+    const there = at && loaded!.sets.covering(at, addressBytes(address));
+    const tried = policySays(tables, table, address);
+    const known = live.length === 0 ? 'out' : policySays(loaded!.plan.tables, table, address);
+    const isLive = there !== undefined && (tried === known || known === 'out');
+    const isNew = tried === 'in' && known === 'out' && tier === 'hosts';
+    if (!isLive && !isNew) continue;
+    elements.push({ value: formatAddress(address), ...(isLive && elementTerms(set, there)) });
+    if (isLive) told.push(intervalText(there, family));
   }
-  return { elements, told, isLive: live !== undefined };
+  return { elements, told, isLive: live.length > 0 };
 }
+
+/** A table may be spread over another number of sets in the policy that is tried. */
+const isSameTier = (role: ManifestSet['role'], { table, tier, family }: TableRole): boolean =>
+  role.kind === 'table' && role.table === table && role.tier === tier && role.family === family;
+
+const canHold = ({ shard }: TableRole, { family, value }: Address): boolean =>
+  shard === undefined || isInShard({ family, first: value, last: value }, shard);
 
 /** What the entries of a policy say of an address: the most exact one decides. */
 function policySays(tables: Plan['tables'], name: string, address: Address): 'in' | 'out' {

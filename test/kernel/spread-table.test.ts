@@ -1,6 +1,8 @@
 /** A table whose prefixes are spread over several sets, as packets see it: changed, damaged, restarted. Needs root. */
 
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { RawSender } from '../../src/kernel/raw-sender.js';
 import { parseAddress } from '../../src/net/address.js';
@@ -138,32 +140,30 @@ test('packets find in a spread table what is in it and nothing else, whatever ha
   });
 });
 
-test('why says of addresses of a spread table what becomes of their packets', async (t) => {
-  const bed = await DaemonBed.open(
-    t,
-    `tables: { feed: { size: 200000, entries: [172.0.0.0/6, not 172.16.0.0/12] } }
+const feed = (size: number) => `tables: { feed: { size: ${size}, entries: [172.0.0.0/6, not 172.16.0.0/12] } }
 chains: { input: { policy: accept, rules: [ { from: <feed>, do: drop } ] } }
-`,
-  );
+`;
+
+test('why says of addresses of a spread table what becomes of their packets, under a policy of another size too', async (t) => {
+  const bed = await DaemonBed.open(t, feed(200_000));
   await wayOut(bed.space);
   const daemon = await bed.start('--socket', bed.socket);
-  const added = await bed.postern(
-    'table',
-    'add',
-    'feed',
-    '172.20.1.0/24',
-    '10.0.0.0/8',
-    '!10.40.0.0/16',
-    '2001:db8::/32',
-  );
+  const entries = ['172.20.1.0/24', '10.0.0.0/8', '!10.40.0.0/16', '!173.5.0.0/16', '2001:db8::/32'];
+  const added = await bed.postern('table', 'add', 'feed', ...entries);
   assert.equal(added.status, 0, added.err);
-  const verdict = async (from: string, to: string) => {
-    const { status, out, err } = await bed.postern('why', ...bed.places, '--json', `udp out0 ${from} > ${to}:9`);
-    assert.equal(status, 0, err);
-    return (JSON.parse(out) as Answer).verdict;
-  };
-  for (const dropped of ['172.8.0.1', '172.20.1.9', '10.41.0.1'])
-    assert.equal(await verdict(dropped, '192.0.2.1'), 'drop', dropped);
-  for (const taken of ['172.20.2.9', '10.40.0.1']) assert.equal(await verdict(taken, '192.0.2.1'), 'accept', taken);
+  const smaller = join(bed.folder, 'smaller.yaml');
+  await writeFile(smaller, feed(20_000));
+  for (const tried of [[], ['--policy', smaller]]) {
+    const verdict = async (from: string) => {
+      const packet = `udp out0 ${from} > 192.0.2.1:9`;
+      const { status, out, err } = await bed.postern('why', ...bed.places, ...tried, '--json', packet);
+      assert.equal(status, 0, err);
+      return (JSON.parse(out) as Answer).verdict;
+    };
+    for (const dropped of ['172.8.0.1', '172.20.1.9', '10.41.0.1']) {
+      assert.equal(await verdict(dropped), 'drop', dropped);
+    }
+    for (const taken of ['172.20.2.9', '10.40.0.1', '173.5.0.1']) assert.equal(await verdict(taken), 'accept', taken);
+  }
   await daemon.stop();
 });
