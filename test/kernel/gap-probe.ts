@@ -34,7 +34,8 @@ export async function probeGaps(space: Namespace): Promise<GapProbe> {
   // Not one of the probed addresses: what the host sends to itself passes by `lo`, whatever the rules say.
   await space.run('ip', 'address', 'add', `${SOURCE}/32`, 'dev', 'probe0');
   await space.run('ip', 'link', 'set', 'probe0', 'up');
-  await space.run('ip', 'route', 'add', '198.19.0.0/16', 'dev', 'probe0');
+  // By a neighbour of its own each address would fill the neighbour table, which all namespaces share.
+  await space.run('ip', 'route', 'add', '198.19.0.0/16', 'via', '192.0.2.2', 'dev', 'probe0', 'onlink');
   const packet = encodePacket({
     source: parseAddress(SOURCE),
     destination: parseAddress('198.19.0.2'),

@@ -41,8 +41,9 @@ async function wayOut(space: Namespace): Promise<void> {
   await space.run('ip', 'link', 'set', 'out0', 'up');
   await space.run('ip', 'address', 'add', '192.0.2.1/32', 'dev', 'out0');
   await space.run('ip', '-6', 'address', 'add', '2001:db8:ffff::1/128', 'dev', 'out0', 'nodad');
-  await space.run('ip', 'route', 'add', 'default', 'dev', 'out0');
-  await space.run('ip', '-6', 'route', 'add', 'default', 'dev', 'out0');
+  // A neighbour for each address would fill the neighbour table, which all namespaces share.
+  await space.run('ip', 'route', 'add', 'default', 'via', '192.0.2.2', 'dev', 'out0', 'onlink');
+  await space.run('ip', '-6', 'route', 'add', 'default', 'via', '2001:db8:ffff::2', 'dev', 'out0', 'onlink');
 }
 
 /** Those of the addresses to which packets get out: what a rule drops in output is refused to its sender. */
