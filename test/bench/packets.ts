@@ -92,6 +92,8 @@ async function* rows(): AsyncIterable<BenchRow> {
 /** `wan` is a bridge whose only port takes nothing: what it sends is counted, and ends there. */
 async function nobodyBehind(space: Namespace): Promise<void> {
   for (const command of [
+    // The kernel's own router solicitations and multicast reports would be counted, too.
+    'sysctl -qw net.ipv6.conf.default.disable_ipv6=1',
     'ip link add wan type bridge',
     'ip link add port type veth peer name far',
     'ip link set port master wan',
