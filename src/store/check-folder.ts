@@ -14,6 +14,8 @@ export interface FileReport {
   readonly registers: number;
   /** What is wrong, for people; empty when nothing is. */
   readonly troubles: readonly string[];
+  /** A newer version wrote it: this one leaves it as it is and begins with an empty store. */
+  readonly newer: boolean;
   /** The end of the last journal is being written, or was when a crash came: nothing is lost by it. */
   readonly unfinished: boolean;
 }
@@ -26,7 +28,7 @@ export function* checkFolder(disk: Disk): Generator<FileReport> {
       content = disk.read(name);
     } catch (error) {
       const troubles = [`it can't be read: ${asPosternError(error).message}`];
-      yield { name, bytes: 0, format: undefined, frames: 0, registers: 0, troubles, unfinished: false };
+      yield { ...nothingRead(name), troubles };
       continue;
     }
     try {
@@ -40,12 +42,10 @@ export function* checkFolder(disk: Disk): Generator<FileReport> {
 function checkFile(name: string, content: ReadFile, isLast: boolean): FileReport {
   const scan = new FileScan(content);
   const { header } = scan;
-  const report = { name, bytes: content.size, format: header?.format, frames: 0, registers: 0, unfinished: false };
+  const report = { ...nothingRead(name), bytes: content.size, format: header?.format };
   if (header !== undefined && header.format > currentFormat) {
-    return {
-      ...report,
-      troubles: [`its format is ${header.format}; this version knows formats up to ${currentFormat}`],
-    };
+    const troubles = [`its format is ${header.format}, and this version knows formats up to ${currentFormat}`];
+    return { ...report, newer: true, troubles };
   }
   let complete = header?.kind !== 'snapshot';
   for (const frame of scan.frames()) {
@@ -57,3 +57,14 @@ function checkFile(name: string, content: ReadFile, isLast: boolean): FileReport
   const troubles = [...damage.map(describeDamage), ...(complete ? [] : ['it ends before its last record'])];
   return { ...report, troubles, unfinished: damage.length < scan.damage.length };
 }
+
+const nothingRead = (name: string) => ({
+  name,
+  bytes: 0,
+  format: undefined as number | undefined,
+  frames: 0,
+  registers: 0,
+  troubles: [] as readonly string[],
+  newer: false,
+  unfinished: false,
+});

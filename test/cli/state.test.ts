@@ -93,6 +93,18 @@ suite('postern state', () => {
     assert.deepEqual(readFileSync(path), bytes, 'nothing is changed');
   });
 
+  test('check says of a file of a newer version what this one would do', async () => {
+    const state = await stateFolder();
+    const path = join(state, 'store', readdirSync(join(state, 'store'))[0]!);
+    const bytes = readFileSync(path);
+    bytes.writeUInt16BE(99, 8);
+    writeFileSync(path, bytes);
+    const { status, out, err } = await line(['state', 'check', '--state', state]);
+    assert.equal(status, 9);
+    assert.match(out, /of a newer version: its format is 99, and this version knows formats up to \d+$/m);
+    assert.match(err, /a newer version wrote 1 file in .*; this one would set all aside .*: install the newer one/);
+  });
+
   test('check reads the applied policy and the audit log, too', async () => {
     const state = await stateFolder();
     const log = new AuditLog({ path: join(state, 'audit.jsonl') });
