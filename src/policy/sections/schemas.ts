@@ -37,7 +37,7 @@ const tableSchema = Type.Object({
     ),
   ),
   timeout: Type.Optional(Value(timeout, { description: 'How long entries stay that are added without a time.' })),
-  size: size('Most hosts, and most prefixes, of each family.'),
+  size: size('Most hosts, and most prefixes, of each family; above 100000 the prefixes lie in 32 kernel sets.'),
   counters: Type.Boolean({ default: false, description: 'Count packets and bytes of each entry.' }),
   backend: Type.Union([Type.Literal('nft'), Type.Literal('ipset')], {
     default: 'nft',
