@@ -68,7 +68,7 @@ export class FamilyEntries {
    * @param delta notes what that means for the kernel; absent: nobody needs to know
    */
   put(value: bigint, length: number, terms: Terms | undefined, delta?: FamilyDelta): Terms | undefined {
-    if (this.nested) return this.#putNested(value, length, terms, delta?.prefixes);
+    if (this.nested) return this.#putAlone(value, length, terms, delta?.prefixes);
     if (length !== this.#bits) return this.#putPrefix(value, length, terms, delta?.prefixes);
     const isException = terms?.not === true;
     const host = this.#putHost(value, isException ? undefined : terms, delta?.hosts);
@@ -140,16 +140,17 @@ export class FamilyEntries {
     return flatten(0n, (1n << BigInt(this.#bits)) - 1n, [], this.#prefixes, this.#bits);
   }
 
-  #putNested(value: bigint, length: number, terms: Terms | undefined, delta?: Delta): Terms | undefined {
+  /** Of an entry on which no other has a say: it is one piece, or, as an exception of flattened prefixes, none. */
+  #putAlone(value: bigint, length: number, terms: Terms | undefined, delta?: Delta): Terms | undefined {
     const prefixes = this.#prefixes;
     const node = terms === undefined ? prefixes.find(value, length) : prefixes.place(value, length);
     if (node === undefined) return undefined;
     const old = prefixes.of(node);
-    const counts = length === this.#bits ? 1 : 0;
-    if (old !== undefined) {
-      this.#prefixCalendar.remove(node);
+    const hosts = length === this.#bits ? 1 : 0;
+    if (old !== undefined) this.#prefixCalendar.remove(node);
+    if (old !== undefined && this.#isPiece(old)) {
       delta?.remove(this.#entryPiece({ value, length, of: old }));
-      this.#nestedHosts -= counts;
+      this.#nestedHosts -= hosts;
       this.#pieces--;
     }
     if (terms === undefined) {
@@ -158,10 +159,16 @@ export class FamilyEntries {
     }
     prefixes.put(node, terms);
     this.#prefixCalendar.add(node, terms.expires);
-    delta?.insert(this.#entryPiece({ value, length, of: terms }));
-    this.#nestedHosts += counts;
-    this.#pieces++;
+    if (this.#isPiece(terms)) {
+      delta?.insert(this.#entryPiece({ value, length, of: terms }));
+      this.#nestedHosts += hosts;
+      this.#pieces++;
+    }
     return old;
+  }
+
+  #isPiece({ not }: Terms): boolean {
+    return this.nested || !not;
   }
 
   /** An entry as a piece of its own. */
@@ -195,32 +202,9 @@ export class FamilyEntries {
     return old;
   }
 
-  /** Most prefixes of a list don't nest: of such a one nothing else changes, and it is one piece or none. */
-  #putAlone(value: bigint, length: number, terms: Terms | undefined, delta?: Delta): Terms | undefined {
-    const prefixes = this.#prefixes;
-    const node = terms === undefined ? prefixes.find(value, length) : prefixes.place(value, length);
-    if (node === undefined) return undefined;
-    const old = prefixes.of(node);
-    if (old !== undefined) this.#prefixCalendar.remove(node);
-    if (old?.not === false) {
-      delta?.remove(this.#entryPiece({ value, length, of: old }));
-      this.#pieces--;
-    }
-    if (terms === undefined) {
-      prefixes.delete(value, length);
-      return old;
-    }
-    prefixes.put(node, terms);
-    this.#prefixCalendar.add(node, terms.expires);
-    if (!terms.not) {
-      delta?.insert(this.#entryPiece({ value, length, of: terms }));
-      this.#pieces++;
-    }
-    return old;
-  }
-
   /** Only the span that the entry decides on changes: its own addresses, and the gap around them. */
   #putPrefix(value: bigint, length: number, terms: Terms | undefined, delta?: Delta): Terms | undefined {
+    // Most prefixes of a list don't nest: of such a one nothing else changes.
     if (this.#prefixes.isAlone(value, length)) return this.#putAlone(value, length, terms, delta);
     const covering = this.#prefixes.covering(value, length);
     const own = covering.at(-1)?.length === length ? covering.pop()!.of : undefined;
