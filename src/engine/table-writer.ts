@@ -237,7 +237,7 @@ export class TableWriter {
         table.underWay--;
       }
       if (full !== undefined) throw full;
-      for (const put of made === undefined ? [] : change.puts) made!.add(put);
+      for (const put of change.puts) made?.add(put);
     });
   }
 
@@ -262,8 +262,8 @@ export class TableWriter {
   /** The last first, in chunks. */
   async #takeBack({ commit }: Request, table: LiveTable, source: Source, made: PutList): Promise<void> {
     const { gate, clock, doubt } = this.options;
-    for (const puts of families.map((family) => inChunks(made.backwards(family)))) {
-      for (const chunk of puts) {
+    for (const family of families) {
+      for (const chunk of inChunks(made.backwards(family))) {
         await gate.pass(async () => {
           const reverse = new TableChange(table, source);
           for (const put of chunk) reverse.takeBack(put);
